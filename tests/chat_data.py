@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 DOCUMENT: Final = "uploads/3f2a_report.pdf"
 INDEX: Final = "vector_db/5d1c/data_level0.bin"
@@ -12,7 +12,7 @@ CREDENTIALS: Final = {
     "WEBUI_ADMIN_PASSWORD": "correct horse",
     "WEBUI_SECRET_KEY": "a key of the chat",
 }
-WORKSPACE: Final = {
+WORKSPACE: Final[dict[str, Any]] = {
     "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
     "kind": "AIChatWorkspace",
     "metadata": {"name": "lime", "namespace": "team-lime", "uid": "1", "resourceVersion": "7"},

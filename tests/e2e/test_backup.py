@@ -115,7 +115,7 @@ def saved(
     output = page(node, server, folder, "prepare", "functions", "backup")[-1]
     backup = result(output)
     stored = server.send("GET", f"/{BUCKET}/{SYSTEM}/{TENANT}/{backup['name']}.tar")
-    assert len(stored.content) == backup["size_bytes"]
+    assert len(stored.content) == backup["sizeBytes"]
     wait_ready(node, RESOURCE, TENANT)
     return Saved(backup["name"], chats(chat), document)
 
@@ -156,7 +156,7 @@ def test_a_clone_shares_neither_key_nor_password_nor_host(
         "source": f"{SYSTEM}/{TENANT}",
         "name": saved.name,
     }
-    page(node, server, tmp_path, "prepare", "functions", "restore", **variables)
+    page(node, server, tmp_path, "prepare", "functions", "clone", **variables)
     wait_ready(node, resource_of(clone), clone)
     cloned = signed_in(node, clone)
     assert_has_all(cloned, saved)

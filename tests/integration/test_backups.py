@@ -109,7 +109,7 @@ def test_a_bucket_that_is_not_there_is_an_error_with_its_fix(store: S3Store) -> 
 
 def test_a_wrong_secret_key_is_an_error_with_its_fix(server: S3Server, store: S3Store) -> None:
     client = connect({**server.environment, "AWS_SECRET_ACCESS_KEY": "another"})
-    with pytest.raises(StoreError, match=r"SignatureDoesNotMatch.*correct the secret key"):
+    with pytest.raises(StoreError, match=r"SignatureDoesNotMatch.*correct AWS_SECRET_ACCESS_KEY"):
         replace(store, client=client).objects()
 
 
@@ -123,7 +123,7 @@ def test_a_server_by_tls_needs_an_authority_that_is_trusted(
         assert S3Store(connect(server.environment), BUCKET, "").objects() == ()
         monkeypatch.delenv("SSL_CERT_FILE")
         stranger = S3Store(connect(server.environment), BUCKET, "", pause=lambda _: None)
-        with pytest.raises(StoreError, match="see that the endpoint, its certificate"):
+        with pytest.raises(StoreError, match="see that AWS_ENDPOINT_URL_S3, its certificate"):
             stranger.objects()
 
 

@@ -25,7 +25,8 @@ _DATA: Final = "data/"
 _CHUNK_BYTES: Final = 1024 * 1024
 # A file has some 200 bytes in it: more than 300,000 files.
 _MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
-_MAX_SEALED_BYTES: Final = 1024 * 1024
+# A Secret has at most 1 MiB, which is a third more as Base64.
+_MAX_SEALED_BYTES: Final = 2 * 1024 * 1024
 _FILE_MODE: Final = 0o600
 
 Describe = Callable[[tuple[ArchivedFile, ...]], Manifest]
@@ -41,11 +42,14 @@ class Contents:
 
 
 def write_archive(sink: Sink, files: Iterable[DataFile], describe: Describe, seal: Seal) -> None:
-    """Write the files, what `describe` says of them, and the credentials that `seal` gives."""
+    """Write the files, what `describe` says of them, and the credentials that `seal` gives.
+
+    Raises BackupError for more than `read_archive` takes; DataChangedError.
+    """
     with tarfile.open(fileobj=cast(BinaryIO, sink), mode="w|", format=tarfile.PAX_FORMAT) as tar:
         manifest = describe(tuple([_add(tar, file) for file in files])).to_json()
-        _add_bytes(tar, MANIFEST, manifest)
-        _add_bytes(tar, CREDENTIALS, seal(manifest))
+        _add_bytes(tar, MANIFEST, manifest, _MAX_MANIFEST_BYTES)
+        _add_bytes(tar, CREDENTIALS, seal(manifest), _MAX_SEALED_BYTES)
 
 
 def read_archive(source: Source, passphrase: str, folder: Path | None = None) -> Contents:
@@ -92,7 +96,12 @@ def _add(tar: tarfile.TarFile, file: DataFile) -> ArchivedFile:
     )
 
 
-def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes, max_bytes: int) -> None:
+    if len(content) > max_bytes:
+        raise BackupError(
+            f"{name} would have {len(content)} bytes, and a restore takes {max_bytes}: there are "
+            "too many files in BACKUP_DATA, or too much in BACKUP_CREDENTIALS"
+        )
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(content), _FILE_MODE
     tar.addfile(info, io.BytesIO(content))

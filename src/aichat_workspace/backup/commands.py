@@ -1,10 +1,11 @@
 """What the program does: make, list and restore backups."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aichat_workspace.backup import archive, retention, swap
 from aichat_workspace.backup.data_folder import snapshot
@@ -14,6 +15,7 @@ from aichat_workspace.backup.manifest import (
     Manifest,
     Versions,
     backup_name,
+    owner,
     without_status,
 )
 from aichat_workspace.backup.sealing import seal
@@ -22,6 +24,7 @@ from aichat_workspace.backup.stores.store import Sink, Store, StoredObject
 
 # A backup that still runs must not be taken for one that was killed.
 _TORN_AFTER: Final = timedelta(days=1)
+_MAX_LISTED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,12 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
         raise BackupError(
             "set BACKUP_WORKSPACE, BACKUP_CREDENTIALS and BACKUP_OPEN_WEBUI to make a backup"
         )
+    if swap.is_unfinished(settings.data):
+        raise BackupError(
+            "a restore has not ended, so the data is neither the old nor the new: run recover"
+        )
     name = backup_name(now, token)
+    _claim(settings.store, owner(settings.workspace), now)
 
     def describe(files: tuple[ArchivedFile, ...]) -> Manifest:
         return Manifest(
@@ -61,16 +69,48 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
         counted = _CountingSink(sink)
         archive.write_archive(counted, snapshot(settings.data, settings.scratch), describe, sealed)
     try:
-        removed = prune(settings.store, settings.keep)
+        removed = prune(settings.store, settings.keep, name)
         settings.store.sweep(now - _TORN_AFTER, retention.OBJECT)
     except BackupError as error:
         raise BackupError(f"backup {name} is whole, but old ones stay: {error}") from error
     return Backup(name, counted.size_bytes, removed)
 
 
-def prune(store: Store, keep: int) -> tuple[str, ...]:
-    """Delete all but the newest backups, the oldest first; return their names."""
-    names = retention.pruned(store.objects(), keep)
+def _claim(store: Store, workspace: str, now: datetime) -> None:
+    """Write whose backups an empty store gets.
+
+    Raises BackupError where it has another workspace's, which pruning would delete.
+    """
+    objects = store.objects()
+    present = retention.owners(objects)
+    if not present and not retention.backups(objects):
+        mark = retention.owner_object(workspace)
+        store.sweep(now, re.compile(re.escape(mark)))
+        with store.create(mark) as sink:
+            sink.write(workspace.encode())
+    elif present != (workspace,):
+        marks = " and ".join(map(retention.owner_object, present))
+        reason = f"is of {', '.join(present)} ({marks})" if present else "says not whose they are"
+        raise BackupError(
+            f"BACKUP_STORE has backups, and {reason}; this workspace is {workspace}. Set "
+            "BACKUP_STORE to a folder of its own"
+        )
+
+
+def prune(store: Store, keep: int, new: str) -> tuple[str, ...]:
+    """Delete all but the newest backups, the oldest first; return their names.
+
+    Raises BackupError, and deletes nothing, where others sort after `new`, which was just made: a
+    clock is or was wrong, and nobody knows which are the newest.
+    """
+    objects = store.objects()
+    if after := retention.later(objects, new):
+        listed = ", ".join(map(retention.object_name, after[:_MAX_LISTED]))
+        raise BackupError(
+            f"{len(after)} sort after it: {listed}. See that the node's clock is right; delete "
+            "what has a time that is yet to come"
+        )
+    names = retention.pruned(objects, keep)
     for name in names:
         store.delete(retention.object_name(name))
     return names
@@ -81,20 +121,35 @@ def backups(store: Store) -> tuple[StoredObject, ...]:
     return retention.backups(store.objects())
 
 
-def restore(settings: Settings, name: str) -> archive.Contents:
+def restore(
+    settings: Settings, name: str, *, from_another_workspace: bool = False
+) -> archive.Contents:
     """Replace the data folder's content by a backup's, once all of it is verified.
 
     The chat must not run. Raises BackupError: then the old data is in place.
     """
+    if not settings.workspace and not from_another_workspace:
+        raise BackupError("set BACKUP_WORKSPACE to restore: the backup has to be its own")
     swap.recover(settings.data)
     _require_room(settings.data, _size_bytes(settings.store, name))
     contents: list[archive.Contents] = []
 
     def unpack(folder: Path) -> None:
         contents.append(_read(settings, name, folder))
+        if not from_another_workspace:
+            _require_own(contents[0].manifest, settings.workspace)
 
     swap.replace(settings.data, unpack)
     return contents[0]
+
+
+def _require_own(manifest: Manifest, workspace: dict[str, Any]) -> None:
+    if owner(manifest.workspace) != owner(workspace):
+        raise BackupError(
+            f"backup {manifest.name} is of {owner(manifest.workspace)}, and this workspace is "
+            f"{owner(workspace)}. Correct BACKUP_STORE, or make a clone: restore "
+            f"{manifest.name} --from-another-workspace"
+        )
 
 
 def verify(settings: Settings, name: str) -> archive.Contents:

@@ -27,8 +27,9 @@ _LEFT_OUT: Final = frozenset(
         names.RESTORE_STAGING,
     }
 )
-# A database that a person has uploaded is a file like any other.
-_UPLOADS: Final = "uploads"
+# Everywhere else a person may have uploaded a database, or what begins like one: files like others.
+_DATABASE: Final = "webui.db"
+_INDEXES: Final = "vector_db"
 _SQLITE: Final = b"SQLite format 3\x00"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 _LOCK_SECONDS: Final = 60.0
@@ -87,8 +88,8 @@ def _entries(data: Path, folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_database(data: Path, path: str) -> bool:
-    if path.startswith(f"{_UPLOADS}/"):
-        return False
+    if not path.startswith(f"{_INDEXES}/"):
+        return path == _DATABASE
     try:
         with (data / path).open("rb") as file:
             return file.read(len(_SQLITE)) == _SQLITE
@@ -189,7 +190,7 @@ def _first_version(connection: sqlite3.Connection, path: str) -> int:
 def _copy_error(path: str, error: sqlite3.Error) -> DataChangedError:
     return DataChangedError(
         f"{path} can't be copied: {error}. If it is damaged, restore an earlier backup; if the "
-        "disk is full, raise the limit of ephemeral storage"
+        "disk is full, give BACKUP_SCRATCH more room"
     )
 
 
@@ -205,5 +206,5 @@ def changed_error(path: str) -> DataChangedError:
     """Return the error for a file that changed while it was copied."""
     return DataChangedError(
         f"{path} changed while it was copied. The next try copies everything again; if none "
-        "succeeds, choose a quieter hour in spec.backup.schedule"
+        "succeeds, suspend the workspace meanwhile"
     )

@@ -1,11 +1,11 @@
 """Make, list, verify or restore backups of one chat: `aichat-workspace-backup`."""
 
+import base64
 import os
 import secrets
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence, Sized
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ import orjson
 import structlog
 
 from aichat_workspace.backup import commands, swap
+from aichat_workspace.backup.archive import Contents
 from aichat_workspace.backup.errors import BackupError
 from aichat_workspace.backup.manifest import Manifest
 from aichat_workspace.backup.settings import Settings
@@ -24,29 +25,32 @@ from aichat_workspace.runtime.logs import log_as_json
 _PROGRAM: Final = "aichat-workspace-backup"
 # Kubernetes reads it into the pod's status: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 _TERMINATION_LOG: Final = "/dev/termination-log"
-_MAX_TERMINATION_BYTES: Final = 4096
+# It takes 4096 bytes; JSON needs up to six for a character.
+_MAX_TERMINATION_CHARACTERS: Final = 600
 _TOKEN_BYTES: Final = 4
+_VOLUME_FAILED: Final = "volume-failed"
+_SECRET_MODE: Final = 0o600
 _FIX: Final = "readable and writable for this user, and not full"
 _log: Final = structlog.get_logger()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; its result is a line of JSON on standard output and in the pod's status."""
+    """Run one command; its result is a line of JSON on standard output.
+
+    The pod's status has it, too, with the lengths of lists in place of them.
+    """
     parser = _parser()
     options = vars(parser.parse_args(arguments))
     log_as_json()
     try:
         result = _COMMANDS[options.pop("command")](os.environ, **options)
     except BackupError as error:
-        result = {"error": type(error).__name__.removesuffix("Error"), "message": str(error)}
+        result = {"error": error.code, "message": str(error)}
     except OSError as error:
-        result = {
-            "error": "System",
-            "message": f"{error}. See that the volumes are mounted, {_FIX}",
-        }
-    text = orjson.dumps(result)
-    sys.stdout.buffer.write(text + b"\n")
-    _tell_kubelet(text, Path(os.environ.get("BACKUP_TERMINATION_LOG", _TERMINATION_LOG)))
+        message = f"{error}. See that the volumes are mounted, {_FIX}"
+        result = {"error": _VOLUME_FAILED, "message": message}
+    sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
+    _tell_kubelet(result, Path(os.environ.get("BACKUP_TERMINATION_LOG", _TERMINATION_LOG)))
     if "error" in result:
         _log.error("failed", **result)
         sys.exit(1)
@@ -64,11 +68,25 @@ def _parser() -> ArgumentParser:
     commands_of_it = parser.add_subparsers(dest="command", required=True)
     commands_of_it.add_parser("create", help="Make a backup, and prune old ones.")
     commands_of_it.add_parser("list", help="List the whole backups, oldest first.")
-    for command, text in {
-        "verify": "Read a backup and compare all its checksums.",
-        "restore": "Replace the data by a backup. The chat must not run.",
-    }.items():
-        commands_of_it.add_parser(command, help=text).add_argument("name", help="the backup's name")
+    named = {
+        command: commands_of_it.add_parser(command, help=text)
+        for command, text in {
+            "verify": "Read a backup and compare all its checksums.",
+            "restore": "Replace the data by a backup. The chat must not run.",
+            "extract": "Write a backup's AIChatWorkspace as JSON to standard output.",
+        }.items()
+    }
+    for command_parser in named.values():
+        command_parser.add_argument("name", help="the backup's name")
+    named["restore"].add_argument(
+        "--from-another-workspace", action="store_true", help="make a clone of another one's backup"
+    )
+    named["extract"].add_argument(
+        "--credentials",
+        type=Path,
+        metavar="FILE",
+        help="write its credentials there, as a Secret that only this user may read",
+    )
     commands_of_it.add_parser(
         "recover", help="End a restore that was killed; the chat must not start before."
     )
@@ -78,20 +96,51 @@ def _parser() -> ArgumentParser:
 def _create(environment: Mapping[str, str]) -> dict[str, Any]:
     settings, now = Settings.read(environment), datetime.now(UTC)
     token = secrets.token_hex(_TOKEN_BYTES)
-    return asdict(commands.create(settings, now, token, version(names.OPERATOR)))
+    backup = commands.create(settings, now, token, version(names.OPERATOR))
+    return {"name": backup.name, "sizeBytes": backup.size_bytes, "pruned": backup.pruned}
 
 
 def _list(environment: Mapping[str, str]) -> dict[str, Any]:
     backups = commands.backups(Settings.read(environment).store)
-    return {"backups": [asdict(backup) for backup in backups]}
+    return {"backups": [{"name": item.name, "sizeBytes": item.size_bytes} for item in backups]}
 
 
 def _verify(environment: Mapping[str, str], name: str) -> dict[str, Any]:
     return _summary(commands.verify(Settings.read(environment), name).manifest)
 
 
-def _restore(environment: Mapping[str, str], name: str) -> dict[str, Any]:
-    return _summary(commands.restore(Settings.read(environment), name).manifest)
+def _restore(
+    environment: Mapping[str, str], name: str, *, from_another_workspace: bool
+) -> dict[str, Any]:
+    settings = Settings.read(environment)
+    contents = commands.restore(settings, name, from_another_workspace=from_another_workspace)
+    return _summary(contents.manifest)
+
+
+def _extract(environment: Mapping[str, str], name: str, credentials: Path | None) -> dict[str, Any]:
+    contents = commands.verify(Settings.read(environment), name)
+    if credentials:
+        _write_secret(credentials, contents)
+    return contents.manifest.workspace
+
+
+def _write_secret(path: Path, contents: Contents) -> None:
+    """Raises OSError, also for a file that is there: others may be able to read it."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": names.credentials(contents.manifest.workspace["spec"]["workspaceName"]),
+            "namespace": names.SYSTEM_NAMESPACE,
+        },
+        "data": {
+            key: base64.b64encode(value.encode()).decode()
+            for key, value in contents.credentials.items()
+        },
+    }
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _SECRET_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(orjson.dumps(secret))
 
 
 def _recover(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -103,6 +152,7 @@ _COMMANDS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
     "list": _list,
     "verify": _verify,
     "restore": _restore,
+    "extract": _extract,
     "recover": _recover,
 }
 
@@ -111,12 +161,18 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "created": manifest.created.isoformat(),
-        "open_webui": manifest.versions.open_webui,
+        "openWebUI": manifest.versions.open_webui,
         "files": len(manifest.files),
-        "size_bytes": sum(file.size_bytes for file in manifest.files),
+        "sizeBytes": sum(file.size_bytes for file in manifest.files),
     }
 
 
-def _tell_kubelet(text: bytes, path: Path) -> None:
+def _tell_kubelet(result: dict[str, Any], path: Path) -> None:
     if path.exists():
-        path.write_bytes(text[:_MAX_TERMINATION_BYTES])
+        path.write_bytes(orjson.dumps({key: _shortened(value) for key, value in result.items()}))
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, str):
+        return value[:_MAX_TERMINATION_CHARACTERS]
+    return len(value) if isinstance(value, Sized) else value

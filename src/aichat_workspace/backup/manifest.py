@@ -79,6 +79,12 @@ def without_status(resource: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def owner(resource: dict[str, Any]) -> str:
+    """Return NAMESPACE/NAME of a workspace. Raises KeyError where it has none."""
+    metadata = resource["metadata"]
+    return f"{metadata['namespace']}/{metadata['name']}"
+
+
 def backup_name(created: datetime, token: str) -> str:
     """Return a name that sorts by time; `token` keeps two of one second apart."""
     return f"{created:%Y%m%dT%H%M%SZ}-{token}"

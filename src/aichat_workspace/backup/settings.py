@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from aichat_workspace.backup.errors import BackupError
+from aichat_workspace.backup.manifest import owner
 from aichat_workspace.backup.sealing import check_passphrase
 from aichat_workspace.backup.stores.s3 import S3Store, connect
 from aichat_workspace.backup.stores.store import Store
@@ -29,7 +30,7 @@ class Settings:
     credentials: Mapping[str, str] = field(repr=False)
     """Of the chat, by variable; empty where no backup is made."""
     workspace: dict[str, Any]
-    """The AIChatWorkspace; empty where no backup is made."""
+    """The AIChatWorkspace; empty for commands that need none."""
     open_webui: str
     """The chat's image."""
 
@@ -89,4 +90,16 @@ def _resource(text: str) -> dict[str, Any]:
         raise BackupError(f"BACKUP_WORKSPACE is no JSON: {error}") from error
     if not isinstance(resource, dict):
         raise BackupError("BACKUP_WORKSPACE is no JSON object")
+    if resource:
+        _check_owner(resource)
     return resource
+
+
+def _check_owner(resource: dict[str, Any]) -> None:
+    try:
+        owner(resource)
+    except (KeyError, TypeError) as error:
+        raise BackupError(
+            "BACKUP_WORKSPACE has no metadata.namespace or metadata.name; set it to the "
+            "AIChatWorkspace as the API server has it"
+        ) from error

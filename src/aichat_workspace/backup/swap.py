@@ -2,7 +2,7 @@
 
 The folder is a volume's root, which can't be renamed, so the names of folders in it say how far a
 swap is. Until one is called `verified`, the old data counts; from then on the new data does, and
-`recover` ends the swap from wherever it stopped. The chat does not start before
+`recover` ends the swap from wherever it stopped. The chat does not start while there is any of it
 (domain/render/admin_password.py).
 """
 
@@ -15,6 +15,8 @@ from aichat_workspace.backup.durable import sync_folder, sync_tree
 from aichat_workspace.domain import names
 
 _UNPACKED: Final = "unpacked"
+_VERIFIED: Final = "verified"
+_INSTALLING: Final = "installing"
 _OLD: Final = "old"
 # The second is the file system's own.
 _STAYS: Final = frozenset({names.RESTORE_STAGING, "lost+found"})
@@ -31,9 +33,14 @@ def replace(data: Path, unpack: Callable[[Path], None]) -> None:
         recover(data)
         raise
     sync_tree(unpacked)  # the name below must not last where these do not
-    unpacked.rename(data / names.RESTORE_STAGING / names.RESTORE_VERIFIED)
+    unpacked.rename(data / names.RESTORE_STAGING / _VERIFIED)
     sync_folder(data / names.RESTORE_STAGING)
     recover(data)
+
+
+def is_unfinished(data: Path) -> bool:
+    """Whether a restore goes on, or was killed."""
+    return (data / names.RESTORE_STAGING).exists()
 
 
 def recover(data: Path) -> bool:
@@ -41,7 +48,7 @@ def recover(data: Path) -> bool:
     staging = data / names.RESTORE_STAGING
     if not staging.exists():
         return False
-    verified, installing = staging / names.RESTORE_VERIFIED, staging / names.RESTORE_INSTALLING
+    verified, installing = staging / _VERIFIED, staging / _INSTALLING
     if verified.exists():
         # All that is in place is old, so nothing new can be taken for it.
         old = staging / _OLD

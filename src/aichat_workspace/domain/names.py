@@ -70,10 +70,8 @@ EXPIRES_ANNOTATION: Final = f"{GROUP}/expires"
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 
 RESTORE_STAGING: Final = ".restore"
-"""In a chat's data folder: where a restore has its data until it is in place."""
-RESTORE_VERIFIED: Final = "verified"
-RESTORE_INSTALLING: Final = "installing"
-"""Folders in there, while a restore is between the old data and the new."""
+"""In a chat's data folder: where a restore has its data until it is in place. While it is
+there, a restore has not ended."""
 
 NO_SIZE_CLASS: Final = "none"
 """What people answer who choose no size class."""

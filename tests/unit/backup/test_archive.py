@@ -16,6 +16,7 @@ from aichat_workspace.backup.errors import BackupError, DataChangedError, Invali
 from aichat_workspace.backup.manifest import MANIFEST, ArchivedFile, Manifest, Versions
 from aichat_workspace.backup.sealing import CREDENTIALS as SEALED
 from aichat_workspace.backup.sealing import seal
+from aichat_workspace.backup.stores.volume import VolumeStore
 from tests.chat_data import CREDENTIALS, WORKSPACE
 
 PASSPHRASE = "a passphrase of the team"
@@ -181,6 +182,27 @@ def test_a_file_that_becomes_shorter_while_it_is_archived_is_an_error() -> None:
     file = DataFile("uploads/a", 100, 0o640, io.BytesIO(b"short"))
     with pytest.raises(DataChangedError, match="uploads/a changed"):
         write_archive(io.BytesIO(), [file], describe, lambda _: b"")
+
+
+@pytest.mark.parametrize("limit", ["_MAX_MANIFEST_BYTES", "_MAX_SEALED_BYTES"])
+def test_what_no_restore_would_take_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str
+) -> None:
+    monkeypatch.setattr(f"aichat_workspace.backup.archive.{limit}", 100)
+    store = VolumeStore(tmp_path)
+    with (
+        pytest.raises(BackupError, match=r"would have .* bytes, and a restore takes 100"),
+        store.create("a") as sink,
+    ):
+        write_archive(sink, [data_file("a", b"a")], describe, lambda _: b"sealed" * 100)
+    assert store.objects() == ()
+
+
+def test_the_largest_secret_that_there_can_be_is_restored() -> None:
+    credentials = {"KEY": "k" * 1024 * 1024}
+    sink = io.BytesIO()
+    write_archive(sink, [], describe, lambda text: seal(credentials, PASSPHRASE, text))
+    assert read_archive(io.BytesIO(sink.getvalue()), PASSPHRASE).credentials == credentials
 
 
 class Zeros(io.RawIOBase):

@@ -1,5 +1,6 @@
 """Backups and restores of a data folder, in a volume."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,13 +15,21 @@ from aichat_workspace.backup.errors import BackupError, InvalidArchiveError, Sto
 from aichat_workspace.backup.settings import Settings
 from aichat_workspace.backup.stores.store import Sink, Source, Store, StoredObject
 from aichat_workspace.backup.stores.volume import VolumeStore
+from aichat_workspace.domain import names
 from tests.backups import (
     assert_killed_backups_are_invisible,
     assert_killed_restores_are_old_or_new,
     create,
     settings_of,
 )
-from tests.chat_data import CREDENTIALS, read_chat, restored, write_chat
+from tests.chat_data import (
+    CREDENTIALS,
+    WORKSPACE,
+    read_chat,
+    restored,
+    write_chat,
+    write_file,
+)
 
 
 @pytest.fixture
@@ -100,6 +109,66 @@ def test_a_backup_counts_where_only_pruning_fails(settings: Settings) -> None:
 def test_a_backup_without_its_resource_is_refused(settings: Settings) -> None:
     with pytest.raises(BackupError, match="set BACKUP_WORKSPACE"):
         create(replace(settings, workspace={}))
+
+
+def test_a_backup_that_sorts_before_others_is_stored_and_never_pruned(settings: Settings) -> None:
+    """The clock was ahead when the others were made."""
+    later = [create(settings, number).name for number in (5, 6)]
+    with pytest.raises(BackupError, match=r"-00000001 is whole, but old ones stay: 2 sort after"):
+        create(replace(settings, keep=1), 1)
+    present = [item.name for item in commands.backups(settings.store)]
+    assert present == ["20261201T030000Z-00000001", *later]
+
+
+def other(settings: Settings, namespace: str = "team-plum") -> Settings:
+    metadata = {**WORKSPACE["metadata"], "namespace": namespace}
+    return replace(settings, workspace={**WORKSPACE, "metadata": metadata})
+
+
+def test_another_workspaces_backups_are_never_pruned(settings: Settings) -> None:
+    backup = create(settings)
+    with pytest.raises(BackupError, match=r"is of team-lime/lime \(team-lime\.lime\.workspace\)"):
+        create(other(replace(settings, keep=1)), 1)
+    assert [item.name for item in commands.backups(settings.store)] == [backup.name]
+
+
+def test_backups_that_do_not_say_whose_they_are_are_never_pruned(settings: Settings) -> None:
+    create(settings)
+    settings.store.delete("team-lime.lime.workspace")
+    with pytest.raises(BackupError, match="BACKUP_STORE has backups, and says not whose they are"):
+        create(replace(settings, keep=1), 1)
+    assert len(commands.backups(settings.store)) == 1
+
+
+def test_a_first_backup_that_was_killed_at_its_beginning_stops_no_later_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    partial = tmp_path / "backups" / "team-lime.lime.workspace.partial"
+    partial.parent.mkdir()
+    partial.touch()
+    os.utime(partial, (0, 0))
+    create(settings)
+    assert not partial.exists()
+
+
+def test_another_workspaces_backup_replaces_nothing(settings: Settings) -> None:
+    backup = create(settings)
+    write_file(settings.data / "uploads" / "new", "new")
+    before = read_chat(settings.data)
+    with pytest.raises(BackupError, match=r"is of team-lime/lime, and this workspace is team-plum"):
+        commands.restore(other(settings), backup.name)
+    assert read_chat(settings.data) == before
+    with pytest.raises(BackupError, match="set BACKUP_WORKSPACE to restore"):
+        commands.restore(replace(settings, workspace={}), backup.name)
+    commands.restore(other(settings), backup.name, from_another_workspace=True)
+    assert not (settings.data / "uploads" / "new").exists()
+
+
+def test_no_backup_is_made_in_the_midst_of_a_restore(settings: Settings) -> None:
+    (settings.data / names.RESTORE_STAGING / "installing").mkdir(parents=True)
+    with pytest.raises(BackupError, match=r"a restore has not ended.*: run recover"):
+        create(settings)
+    assert settings.store.objects() == ()
 
 
 def test_an_altered_backup_replaces_nothing(settings: Settings, tmp_path: Path) -> None:

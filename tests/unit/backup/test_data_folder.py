@@ -124,13 +124,30 @@ def test_links_are_not_followed(data: Path, scratch: Path, tmp_path: Path) -> No
     assert [path for path in paths(data, scratch) if path.startswith("uploads")] == [DOCUMENT]
 
 
+@pytest.mark.parametrize(
+    "path", ["uploads/theirs.db", "cache/audio/transcriptions/theirs.db", "theirs/webui.db"]
+)
 def test_a_database_that_a_person_uploaded_is_copied_byte_for_byte(
-    data: Path, scratch: Path, tmp_path: Path
+    data: Path, scratch: Path, tmp_path: Path, path: str
 ) -> None:
-    write_rows(data / "uploads" / "theirs.db", "theirs")
+    write_rows(data / path, "theirs")
     copy(data, scratch, tmp_path)
-    theirs = Path("uploads") / "theirs.db"
-    assert (tmp_path / theirs).read_bytes() == (data / theirs).read_bytes()
+    assert (tmp_path / path).read_bytes() == (data / path).read_bytes()
+
+
+@pytest.mark.parametrize("folder", ["uploads", "cache/audio/transcriptions"])
+def test_an_upload_that_only_begins_like_a_database_stops_no_backup(
+    data: Path, scratch: Path, folder: str
+) -> None:
+    upload = f"{folder}/7c1e.wav"
+    write_file(data / upload, "SQLite format 3\0 and no database")
+    assert upload in paths(data, scratch)
+
+
+def test_a_database_whose_beginning_is_damaged_is_no_plain_file(data: Path, scratch: Path) -> None:
+    (data / "webui.db").write_bytes(b"\0" * 8192)
+    with pytest.raises(DataChangedError, match=r"webui\.db can't be copied: "):
+        paths(data, scratch)
 
 
 def test_a_document_that_is_deleted_meanwhile_is_left_out(data: Path, scratch: Path) -> None:

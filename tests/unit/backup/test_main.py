@@ -1,5 +1,6 @@
 """The program, by its command line."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from aichat_workspace.backup.errors import BackupError
 from aichat_workspace.backup.main import main
+from aichat_workspace.backup.manifest import without_status
+from aichat_workspace.domain import names
 from tests.chat_data import CREDENTIALS, WORKSPACE, read_chat, restored, write_chat
 
 
@@ -48,13 +52,82 @@ def test_a_chat_is_backed_up_listed_verified_and_restored(
 ) -> None:
     before = read_chat(data)
     backup = run(capsys, "create")
-    name, size = str(backup["name"]), backup["size_bytes"]
-    assert run(capsys, "list") == {"backups": [{"name": name, "size_bytes": size}]}
+    name, size = str(backup["name"]), backup["sizeBytes"]
+    assert run(capsys, "list") == {"backups": [{"name": name, "sizeBytes": size}]}
     assert run(capsys, "verify", name)["files"] == len(restored(before))
     (data / "webui.db").unlink()
-    assert run(capsys, "restore", name)["open_webui"] == "open-webui:v1"
+    assert run(capsys, "restore", name)["openWebUI"] == "open-webui:v1"
     assert read_chat(data) == restored(before)
     assert run(capsys, "recover") == {"recovered": False}
+
+
+def termination(data: Path) -> dict[str, object]:
+    return dict(json.loads((data.parent / "termination-log").read_text()))
+
+
+def test_the_pods_status_has_the_length_of_a_list(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The kubelet cuts it at 4096 bytes."""
+    store = data.parent / "backups"
+    store.mkdir()
+    (store / "team-lime.lime.workspace").touch()
+    for number in range(100):
+        (store / f"20250101T000000Z-{number:08x}.tar").touch()
+    assert len(run(capsys, "list")["backups"]) == 100  # type: ignore[arg-type]
+    assert termination(data) == {"backups": 100}
+    assert len(run(capsys, "create")["pruned"]) == 94  # type: ignore[arg-type]
+    assert termination(data)["pruned"] == 94
+
+
+def test_a_long_message_is_cut_in_the_pods_status(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["restore", "absent" * 10_000])
+    assert len(json.loads(capsys.readouterr().out)["message"]) > 10_000
+    assert "there is no backup" in str(termination(data)["message"])
+    assert (data.parent / "termination-log").stat().st_size <= 4096
+
+
+def test_every_error_has_a_code_that_the_page_explains() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "backup.md").read_text()
+    errors: list[type[BackupError]] = [BackupError, *BackupError.__subclasses__()]
+    codes = [*(error.code for error in errors), "volume-failed"]
+    assert len({*codes}) == len(codes) == 5
+    assert [code for code in codes if f"| `{code}` |" not in page] == []
+
+
+def test_the_resource_and_the_credentials_come_out_of_a_backup(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, file = str(run(capsys, "create")["name"]), data.parent / "secret.json"
+    assert run(capsys, "extract", name) == without_status(WORKSPACE)
+    assert not file.exists()
+    main(["extract", name, "--credentials", str(file)])
+    output = capsys.readouterr().out
+    secret = json.loads(file.read_text())
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert secret["metadata"] == {
+        "name": names.credentials("lime"),
+        "namespace": names.SYSTEM_NAMESPACE,
+    }
+    decoded = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    assert decoded == CREDENTIALS
+    shown = output + (data.parent / "termination-log").read_text()
+    assert not [value for value in secret["data"].values() if value in shown]
+    assert not [value for value in CREDENTIALS.values() if value in shown]
+
+
+def test_credentials_are_written_to_no_file_that_is_there(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, file = str(run(capsys, "create")["name"]), data.parent / "secret.json"
+    file.write_text("of somebody else")
+    with pytest.raises(SystemExit):
+        main(["extract", name, "--credentials", str(file)])
+    assert "File exists" in json.loads(capsys.readouterr().out)["message"]
+    assert file.read_text() == "of somebody else"
 
 
 def test_a_volume_that_is_not_mounted_is_an_error_with_its_fix(
@@ -64,7 +137,7 @@ def test_a_volume_that_is_not_mounted_is_an_error_with_its_fix(
     with pytest.raises(SystemExit):
         main(["create"])
     result = json.loads(capsys.readouterr().out)
-    assert result["error"] == "System"
+    assert result["error"] == "volume-failed"
     assert "absent'. See that the volumes are mounted, readable and writable" in result["message"]
 
 
@@ -74,9 +147,8 @@ def test_an_error_is_in_the_pods_status_with_its_fix(
     with pytest.raises(SystemExit) as exit_code:
         main(["restore", "absent"])
     assert exit_code.value.code == 1
-    status = json.loads((data.parent / "termination-log").read_text())
-    assert status == {
-        "error": "Backup",
+    assert termination(data) == {
+        "error": "failed",
         "message": "there is no backup 'absent'; the newest is none",
     }
     assert "hello" not in capsys.readouterr().err

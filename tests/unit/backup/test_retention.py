@@ -1,6 +1,13 @@
 """Which backups stay."""
 
-from aichat_workspace.backup.retention import backups, object_name, pruned
+from aichat_workspace.backup.retention import (
+    backups,
+    later,
+    object_name,
+    owner_object,
+    owners,
+    pruned,
+)
 from aichat_workspace.backup.stores.store import StoredObject
 
 NAMES = [f"202611{day:02}T030000Z-0000000{day}" for day in range(1, 6)]
@@ -23,6 +30,19 @@ def test_what_has_another_name_is_no_backup() -> None:
 
 def test_all_but_the_newest_are_pruned() -> None:
     assert pruned([*OBJECTS, *FOREIGN], 2) == (*NAMES[:3],)
+
+
+def test_what_sorts_after_a_backup_is_later() -> None:
+    assert later([*OBJECTS, *FOREIGN], NAMES[2]) == (*NAMES[3:],)
+    assert later(OBJECTS, NAMES[-1]) == ()
+
+
+def test_an_owner_is_read_from_the_name_of_its_object() -> None:
+    """A namespace's name has no dot; a resource's may."""
+    assert owner_object("team-lime/lime.v2") == "team-lime.lime.v2.workspace"
+    assert owners([StoredObject("team-lime.lime.v2.workspace", 1), *OBJECTS]) == (
+        "team-lime/lime.v2",
+    )
 
 
 def test_fewer_than_that_stay_all() -> None:

@@ -47,6 +47,8 @@ def test_a_mounted_secret_is_read_without_the_kubelets_own_entries(tmp_path: Pat
         ({"BACKUP_PASSPHRASE": "short"}, "use at least 12"),
         ({"BACKUP_WORKSPACE": "{"}, "BACKUP_WORKSPACE is no JSON"),
         ({"BACKUP_WORKSPACE": "[]"}, "BACKUP_WORKSPACE is no JSON object"),
+        ({"BACKUP_WORKSPACE": '{"spec": {}}'}, r"BACKUP_WORKSPACE has no metadata\.namespace or"),
+        ({"BACKUP_WORKSPACE": '{"metadata": []}'}, r"BACKUP_WORKSPACE has no metadata\.namespace"),
         ({"BACKUP_CREDENTIALS": "/absent"}, "BACKUP_CREDENTIALS is '/absent', which can't be read"),
     ],
 )

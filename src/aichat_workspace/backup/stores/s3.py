@@ -28,15 +28,16 @@ _TIMEOUT: Final = httpx2.Timeout(120, connect=10)
 _PAUSES_SECONDS: Final = (1.0, 5.0, 25.0)
 _BUSY: Final = frozenset({500, 502, 503, 504})
 _FIXES: Final = {
-    "NoSuchBucket": "make the bucket, or correct its name in the destination",
-    "AccessDenied": "let these credentials list, read, write and delete objects below the prefix",
-    "InvalidAccessKeyId": "correct the access key in the destination's Secret",
-    "SignatureDoesNotMatch": "correct the secret key in the destination's Secret",
+    "NoSuchBucket": "make the bucket, or correct its name in BACKUP_STORE",
+    "AccessDenied": "let AWS_ACCESS_KEY_ID list, read, write and delete objects below the prefix",
+    "InvalidAccessKeyId": "correct AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "correct AWS_SECRET_ACCESS_KEY",
     "NoSuchKey": "list the backups: it may have been pruned",
 }
 _OTHER_FIX: Final = (
-    "see that the endpoint, its certificate and the network policy let it be reached"
+    "see that AWS_ENDPOINT_URL_S3, its certificate and the network policy let it be reached"
 )
+_WRONG_PLACE: Final = "the bucket is elsewhere: correct AWS_ENDPOINT_URL_S3 and AWS_REGION"
 _CHUNK_BYTES: Final = 1024 * 1024
 _log: Final = structlog.get_logger()
 
@@ -85,7 +86,7 @@ class S3Store:
         with _translated(what, self.bucket):
             url = self._url(f"{self.prefix}{name}")
             with self.client.stream("GET", url) as response:
-                if response.is_error:
+                if not response.is_success:
                     response.read()
                 yield _BodySource(
                     self._checked(what, response).iter_raw(_CHUNK_BYTES), what, self.bucket
@@ -151,7 +152,7 @@ class S3Store:
             return self._checked(what, send())
 
     def _checked(self, what: str, response: Response) -> Response:
-        if response.is_error:
+        if not response.is_success:
             raise self._error(what, response)
         return response
 
@@ -163,23 +164,24 @@ class S3Store:
         try:
             element = ElementTree.fromstring(response.content)  # noqa: S314  (as above)
         except ElementTree.ParseError as error:
-            raise StoreError(
-                f"bucket {self.bucket!r}: the server does not answer as S3 does; correct the "
-                "destination's endpoint"
-            ) from error
+            raise self._no_s3() from error
         if _name(element) == "Error":
             raise self._error("use it", response)
         return element
+
+    def _no_s3(self) -> StoreError:
+        return StoreError(
+            f"bucket {self.bucket!r}: the server does not answer as S3 does; correct "
+            "AWS_ENDPOINT_URL_S3"
+        )
 
     def _error(self, what: str, response: Response) -> StoreError:
         code, message = str(response.status_code), ""
         with suppress(ElementTree.ParseError):
             element = ElementTree.fromstring(response.content)  # noqa: S314  (as above)
             code, message = _text(element, "Code") or code, _text(element, "Message")
-        return StoreError(
-            f"can't {what} in bucket {self.bucket!r}: {code} {message}; "
-            f"{_FIXES.get(code, _OTHER_FIX)}"
-        )
+        fix = _WRONG_PLACE if _is_elsewhere(response, code) else _FIXES.get(code, _OTHER_FIX)
+        return StoreError(f"can't {what} in bucket {self.bucket!r}: {code} {message}; {fix}")
 
 
 @dataclass(slots=True)
@@ -212,6 +214,8 @@ class _PartSink:
         query = {"partNumber": str(len(self.etags) + 1), **self.upload}
         content, self.buffer = bytes(self.buffer), bytearray()
         response = self.store._send(self.what, "PUT", self.key, query, content)
+        if "ETag" not in response.headers:
+            raise self.store._no_s3()
         self.etags.append(response.headers["ETag"])
 
 
@@ -237,6 +241,11 @@ def _translated(what: str, bucket: str) -> Iterator[None]:
     except httpx2.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise StoreError(f"can't {what} in bucket {bucket!r}: {reason}; {_OTHER_FIX}") from error
+
+
+def _is_elsewhere(response: Response, code: str) -> bool:
+    """Servers tell of another region by a redirect, or by this code with status 400."""
+    return response.status_code // 100 == 3 or code == "AuthorizationHeaderMalformed"
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

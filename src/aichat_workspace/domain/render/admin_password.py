@@ -5,25 +5,21 @@ container sets the password and the email address whenever the Secret has change
 run. A password that the person has changed stays while the Secret is the same. Sessions end with
 the old password (`session_stamp`, where the version of Open WebUI has it).
 
-It also keeps the chat from starting while a restore is between the old data and the new
-(backup/swap.py).
+It also keeps the chat from starting before a restore has ended (backup/swap.py): what people wrote
+meanwhile would be lost.
 """
 
 from typing import Any, Final
 
 from aichat_workspace.domain import names
 
-_UNFINISHED: Final = [
-    f"{names.RESTORE_STAGING}/{folder}"
-    for folder in (names.RESTORE_VERIFIED, names.RESTORE_INSTALLING)
-]
 _WHOLE: Final = f"""
 import hashlib, os, pathlib, sqlite3, sys, uuid
 import bcrypt
 
 data = pathlib.Path(os.environ["DATA_DIR"])
-if any((data / folder).exists() for folder in {_UNFINISHED}):
-    sys.exit("a restore has not ended: run it again, or aichat-workspace-backup recover")
+if (data / "{names.RESTORE_STAGING}").exists():
+    sys.exit("a restore has not ended: wait, or if killed, run aichat-workspace-backup recover")
 """
 _ADMINISTRATOR: Final = """
 email, password = os.environ["WEBUI_ADMIN_EMAIL"], os.environ["WEBUI_ADMIN_PASSWORD"]

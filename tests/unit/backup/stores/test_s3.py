@@ -61,7 +61,7 @@ def test_a_server_that_can_not_be_reached_is_an_error_with_its_fix() -> None:
     def answer(_: Request) -> Response:
         raise httpx2.ConnectError("no route")
 
-    with pytest.raises(StoreError, match="no route; see that the endpoint, its certificate and "):
+    with pytest.raises(StoreError, match="no route; see that AWS_ENDPOINT_URL_S3, its cert"):
         store(answer).objects()
 
 
@@ -89,7 +89,51 @@ def test_what_is_no_s3_server_is_named() -> None:
         store(lambda _: Response(200, content=b"<html>")).objects()
 
 
+REDIRECT = b"<Error><Code>PermanentRedirect</Code><Message>use another</Message></Error>"
+ELSEWHERE = "the bucket is elsewhere: correct AWS_ENDPOINT_URL_S3 and AWS_REGION"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+@pytest.mark.parametrize(
+    "act",
+    [
+        S3Store.objects,
+        lambda bucket: bucket.delete("a"),
+        lambda bucket: read(bucket, "a"),
+        lambda bucket: write(bucket, "a"),
+    ],
+    ids=["list", "delete", "read", "write"],
+)
+def test_a_redirect_is_an_error_that_names_endpoint_and_region(
+    status: int, act: Callable[[S3Store], object]
+) -> None:
+    with pytest.raises(StoreError, match=ELSEWHERE):
+        act(store(lambda _: Response(status, content=REDIRECT)))
+
+
+def test_a_redirect_of_a_part_is_an_error_that_names_endpoint_and_region() -> None:
+    def answer(request: Request) -> Response:
+        return Response(307) if request.method == "PUT" else upload(request)
+
+    with pytest.raises(StoreError, match=ELSEWHERE):
+        write(store(answer), "a")
+
+
+def test_a_signature_for_another_region_is_an_error_that_names_it() -> None:
+    refusal = b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>no</Message></Error>"
+    with pytest.raises(StoreError, match=ELSEWHERE):
+        store(lambda _: Response(400, content=refusal)).objects()
+
+
+def test_a_server_that_takes_a_part_without_a_tag_is_none_of_s3() -> None:
+    def answer(request: Request) -> Response:
+        return Response(200) if request.method == "PUT" else upload(request)
+
+    with pytest.raises(StoreError, match="does not answer as S3 does; correct AWS_ENDPOINT_URL"):
+        write(store(answer), "a")
+
+
 def test_a_refused_read_is_an_error_with_its_fix() -> None:
     refusal = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-    with pytest.raises(StoreError, match="AccessDenied no; let these credentials list, read"):
+    with pytest.raises(StoreError, match="AccessDenied no; let AWS_ACCESS_KEY_ID list, read"):
         read(store(lambda _: Response(403, content=refusal)), "a")

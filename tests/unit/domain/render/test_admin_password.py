@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aichat_workspace.backup import swap
 from aichat_workspace.domain import names
 from aichat_workspace.domain.render.admin_password import SCRIPT
 
@@ -38,21 +39,22 @@ def run(tmp_path: Path) -> Run:
     return script
 
 
-@pytest.mark.parametrize("folder", [names.RESTORE_VERIFIED, names.RESTORE_INSTALLING])
+@pytest.mark.parametrize("folder", ["unpacked", "verified", "installing", "old"])
 def test_the_chat_does_not_start_in_the_midst_of_a_restore(
     tmp_path: Path, run: Run, folder: str
 ) -> None:
     (tmp_path / names.RESTORE_STAGING / folder).mkdir(parents=True)
     with pytest.raises(subprocess.CalledProcessError) as failure:
         run("first@x", "old")
-    assert failure.value.stderr.startswith("a restore has not ended: run it again")
+    assert "run aichat-workspace-backup recover" in failure.value.stderr
     assert not (tmp_path / ".first-administrator").exists()
 
 
-def test_the_chat_starts_with_the_old_data_where_a_restore_was_not_verified(
+def test_the_chat_starts_with_the_old_data_once_a_restore_was_given_up(
     tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / names.RESTORE_STAGING / "unpacked").mkdir(parents=True)
+    assert swap.recover(tmp_path)
     assert run("first@x", "old") == ""
 
 
