@@ -88,7 +88,7 @@ def has_client_secret(platform: PlatformSpec) -> bool:
 
 def _client_secret_name(platform: PlatformSpec) -> str | None:
     provider = platform.sign_in.oidc
-    return provider and provider.secret_name
+    return provider.secret_name if provider else None
 
 
 def resolve_client_secret(
