@@ -142,8 +142,8 @@ test-all: test ## Run test, then the slower tests: faults, node failures, a rele
 export SOAK SOAK_WORKSPACES
 export VERSION IMAGE BUILDER
 .PHONY: freeze
-freeze: setup ## Write what the version of pyproject.toml promises, for later ones to be checked against.
-	python -m release freeze "$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)"
+freeze: setup ## Write what the version of pyproject.toml promises, for later ones to be checked against; AGAIN=yes before it is out.
+	python -m release freeze "$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)" $(if $(AGAIN),--again)
 
 .PHONY: release
 release: setup ## Build a release of this commit into build/release: make release VERSION=1.2.3

@@ -49,9 +49,12 @@ def build(
 @app.command()
 def freeze(
     version: Annotated[str, typer.Argument(help="MAJOR.MINOR.PATCH, as pyproject.toml has it")],
+    again: Annotated[
+        bool, typer.Option("--again", help="Replace what the version promised before it was out.")
+    ] = False,
 ) -> None:
     """Write what a version promises, for later ones to be checked against."""
-    print(f"wrote {contract.freeze(PROJECT, version).relative_to(PROJECT)}")
+    print(f"wrote {contract.freeze(PROJECT, version, again=again).relative_to(PROJECT)}")
 
 
 @app.command("bundle")

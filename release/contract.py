@@ -12,6 +12,7 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformConditionType
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
+from release import source
 from release.errors import ReleaseError
 
 FOLDER: Final = Path("tests") / "released"
@@ -43,9 +44,25 @@ def files(project: Path) -> Mapping[str, str]:
     }
 
 
-def freeze(project: Path, version: str) -> Path:
-    """Write the contract of a version, and return its folder."""
+def freeze(project: Path, version: str, *, again: bool = False) -> Path:
+    """Write the contract of a version, and return its folder.
+
+    Raises:
+        ReleaseError: the version has a tag, and another contract or none; or the folder has
+            another contract, and `again` does not say that nobody has it yet.
+    """
     folder = project / FOLDER / version
+    if _differing(project, folder) is None:
+        return folder
+    if source.is_tagged(project, version):
+        raise ReleaseError(
+            f"v{version} is tagged, so what it promises stays: raise the version in pyproject.toml"
+        )
+    if folder.exists() and not again:
+        raise ReleaseError(
+            f"{FOLDER / version} promises something else: raise the version in pyproject.toml, or "
+            "run `make freeze AGAIN=yes` where nobody has that one yet"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files(project).items():
         (folder / name).write_text(text)
@@ -58,11 +75,18 @@ def check(project: Path, version: str) -> None:
     Raises:
         ReleaseError: the folder lacks a file, or one differs.
     """
-    folder = project / FOLDER / version
+    name = _differing(project, project / FOLDER / version)
+    if name is not None:
+        raise ReleaseError(
+            f"{FOLDER / version / name} is not what this commit promises: run `make freeze`, "
+            "and commit it, so that later releases are checked against it"
+        )
+
+
+def _differing(project: Path, folder: Path) -> str | None:
+    """Return the first file that the folder lacks or has otherwise; None where there is none."""
     for name, text in files(project).items():
         path = folder / name
         if not path.exists() or path.read_text() != text:
-            raise ReleaseError(
-                f"{FOLDER / version / name} is not what this commit promises: run `make freeze`, "
-                "and commit it, so that later releases are checked against it"
-            )
+            return name
+    return None

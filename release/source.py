@@ -59,6 +59,11 @@ def check(folder: Path, version: str) -> Source:
     return Source(folder, version, commit, int(time), notes)
 
 
+def is_tagged(folder: Path, version: str) -> bool:
+    """Return whether a commit has the tag of a version, by which it is out."""
+    return bool(_git(folder, "tag", "--list", f"v{version}"))
+
+
 def export(source: Source, target: Path) -> Path:
     """Write the commit's files to ``target``: nothing that git ignores gets into a release."""
     target.mkdir(parents=True)

@@ -150,6 +150,18 @@ def warnings(cluster: Cluster, document: dict[str, Any]) -> str:
             },
             "everybody whom the provider signs in gets in",
         ),
+        (
+            {
+                "access": {
+                    "oidc": {
+                        "providerURL": "https://id.example.org/a",
+                        "clientID": "chat",
+                        "allowedDomains": ["example.org"],
+                    }
+                }
+            },
+            "anyone may write any address into their profile",
+        ),
     ],
 )
 def test_what_is_accepted_and_seldom_meant_is_warned_of(

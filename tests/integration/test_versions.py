@@ -15,7 +15,8 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_operator")
 NAME: Final = "round-trip"
-NEWEST, STORED = names.SERVED_VERSIONS
+STORED: Final = names.VERSION
+NEWEST: Final = next(version for version in names.SERVED_VERSIONS if version != STORED)
 SIZES: Final = {"ollama": "20Gi", "openWebUI": "2Gi"}
 
 

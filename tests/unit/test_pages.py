@@ -175,8 +175,9 @@ def test_the_picture_is_small_and_said_in_words_too() -> None:
 
 MANIFESTS: Final = [
     *PAGES,
-    *(ROOT / "examples").glob("*.yaml"),
+    *(ROOT / "examples").rglob("*.yaml"),
     *(ROOT / "config" / "local").glob("*.yaml"),
+    ROOT / "charts" / names.OPERATOR / "Chart.yaml",
     ROOT / "charts" / names.OPERATOR / "templates" / "NOTES.txt",
 ]
 _VERSIONING: Final = {"versioning.md", "CHANGELOG.md", "0046-v1beta1.md"}

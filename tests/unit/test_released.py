@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -96,10 +97,43 @@ def test_what_one_version_stores_the_other_gives_back(specs: list[dict[str, Any]
             jsonschema.validate(stored, schemas[version])
 
 
-def test_a_contract_is_frozen_and_then_refuses_what_differs(tmp_path: Path) -> None:
-    definitions = tmp_path / "config" / "crd" / "bases"
-    definitions.mkdir(parents=True)
-    (definitions / "a.yaml").write_text("a: 1\n")
+@pytest.fixture
+def definitions(tmp_path: Path) -> Path:
+    """The folder of a repository with one definition."""
+    git(tmp_path, "init", "--quiet")
+    folder = tmp_path / "config" / "crd" / "bases"
+    folder.mkdir(parents=True)
+    (folder / "a.yaml").write_text("a: 1\n")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True)
+
+
+def test_a_frozen_contract_is_replaced_only_on_demand_and_never_once_it_is_out(
+    tmp_path: Path, definitions: Path
+) -> None:
+    frozen = contract.freeze(tmp_path, "1.2.3") / "a.yaml"
+    assert contract.freeze(tmp_path, "1.2.3") == frozen.parent, "nothing differs"
+    (definitions / "a.yaml").write_text("a: 2\n")
+    with pytest.raises(ReleaseError, match="AGAIN=yes"):
+        contract.freeze(tmp_path, "1.2.3")
+    assert frozen.read_text() == "a: 1\n"
+    contract.freeze(tmp_path, "1.2.3", again=True)
+    assert frozen.read_text() == "a: 2\n"
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "first")
+    git(tmp_path, "tag", "v1.2.3")
+    (definitions / "a.yaml").write_text("a: 3\n")
+    with pytest.raises(ReleaseError, match=r"v1\.2\.3 is tagged"):
+        contract.freeze(tmp_path, "1.2.3", again=True)
+    assert frozen.read_text() == "a: 2\n"
+
+
+def test_a_contract_is_frozen_and_then_refuses_what_differs(
+    tmp_path: Path, definitions: Path
+) -> None:
     with pytest.raises(ReleaseError, match="make freeze"):
         contract.check(tmp_path, "1.2.3")
     folder = contract.freeze(tmp_path, "1.2.3")

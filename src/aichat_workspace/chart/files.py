@@ -63,10 +63,16 @@ def _annotations(config: Path, release: str) -> dict[str, str]:
         "operatorCapabilities": "Deep Insights",
         "prerelease": str(release.startswith("0.")).lower(),
         "crds": _yaml([*_described(crd.workspace_crd()), *_described(crd.platform_crd())]),
-        "crdsExamples": _yaml([yaml.safe_load((config / _SAMPLE).read_text())]),
+        "crdsExamples": _yaml([_example(config)]),
         "images": _yaml([{"name": name, "image": image} for name, image in images.items()]),
     }
     return {f"artifacthub.io/{key}": value for key, value in annotations.items()}
+
+
+def _example(config: Path) -> dict[str, Any]:
+    """Return the original operator's sample in the version that people are shown."""
+    sample: dict[str, Any] = yaml.safe_load((config / _SAMPLE).read_text())
+    return {**sample, "apiVersion": f"{names.GROUP}/{names.SERVED_VERSIONS[0]}"}
 
 
 def _described(definition: Mapping[str, Any]) -> list[dict[str, str]]:

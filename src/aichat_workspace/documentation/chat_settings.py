@@ -64,6 +64,7 @@ SETTINGS: Final = (
     ChatSetting("OAUTH_ALLOWED_ROLES", _PROVIDER.format("roles"), "oauth.allowed_roles"),
     ChatSetting("OAUTH_CLIENT_ID", _PROVIDER.format("clientID"), "oauth.client_id"),
     ChatSetting("OAUTH_CLIENT_SECRET", _PROVIDER.format("secretName"), "oauth.client_secret"),
+    ChatSetting("OAUTH_CODE_CHALLENGE_METHOD", _FIXED, "oauth.code_challenge_method"),
     ChatSetting("OAUTH_EMAIL_CLAIM", _PROVIDER.format("verifiedEmailClaim"), "oauth.email_claim"),
     ChatSetting("OAUTH_GROUPS_CLAIM", _PROVIDER.format("groups"), "oauth.group_claim"),
     ChatSetting(

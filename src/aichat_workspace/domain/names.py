@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 GROUP: Final = "apps.aichatworkspaces.io"
-VERSION: Final = "v1alpha1"
+SERVED_VERSIONS: Final = ("v1beta1", "v1alpha1")
+"""Every version, the most stable first: people write that one. All have the same schema."""
+VERSION: Final = SERVED_VERSIONS[1]
 """The version of our resources that is stored, and that our programs read and write: one that the
 release before serves, too (docs/decisions/0046-v1beta1.md)."""
 API_VERSION: Final = f"{GROUP}/{VERSION}"
-SERVED_VERSIONS: Final = ("v1beta1", VERSION)
-"""Every version, the most stable first: people write that one. All have the same schema."""
 DEPRECATED_VERSIONS: Final[Mapping[str, str]] = {}
 """The versions that a later release will not serve, with the warning to who uses them."""
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from typing import Final, TypeVar
 
+import structlog
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
@@ -17,6 +18,7 @@ from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.api.web.responses.streaming import (
     EVENT_STREAM,
     HEARTBEAT,
+    PIECE_BYTES,
     Pieces,
     cancel_on_disconnect,
     stream_response,
@@ -27,6 +29,8 @@ from aichat_workspace.api.web.responses.streaming import (
 from aichat_workspace.api.workspaces.views import View
 
 _WHOLE_SECONDS: Final = 300.0
+_SEND_SECONDS: Final = 60.0
+_log: Final = structlog.get_logger()
 STREAM_ADVICE: Final = "Ask with `stream`, and read it as it comes."
 OnBytes = Callable[[int], None]
 T = TypeVar("T")
@@ -83,15 +87,32 @@ async def respond_in_events(
 
 
 class _WholeResponse(Response):
-    """JSON whose bytes count until they are sent."""
+    """JSON whose bytes count until they are sent, which may take a minute in all.
+
+    It goes in pieces: the server takes a body at once, and would hold it where nothing counts it.
+    One that is not sent in time is left without its end, so the server breaks the connection off.
+    """
 
     def __init__(self, body: bytes, reservation: ExitStack) -> None:
         super().__init__(body, 200, NO_STORE, JSON)
         self._reservation = reservation
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._reservation:
-            await super().__call__(scope, receive, send)
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        try:
+            with self._reservation:
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await self._send_in_pieces(send)
+        except TimeoutError:
+            why = f"the client took longer than {_SEND_SECONDS:.0f} s to read it"
+            _log.warning("an answer was broken off", path=scope.get("path"), why=why)
+
+    async def _send_in_pieces(self, send: Send) -> None:
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        for start in range(0, len(self.body), PIECE_BYTES):
+            end = start + PIECE_BYTES
+            piece, has_more = bytes(self.body[start:end]), end < len(self.body)
+            await send({"type": "http.response.body", "body": piece, "more_body": has_more})
 
 
 async def respond_whole(

@@ -119,7 +119,7 @@ class OptionsDocument(ApiModel):
     toleration_keys: tuple[str, ...] = Field(description="Taints of nodes that it allows.")
     sign_in: tuple[str, ...] = Field(
         description="What of signing in to chats a workspace may decide itself, as "
-        "spec.allowed.signIn of the AIChatPlatform has it."
+        "spec.allowed.signIn of the AIChatPlatform has it; * for all."
     )
     new_workspace: NewWorkspace = Field(description="What a workspace gets that chooses nothing.")
     workspaces: WorkspaceQuota | None = Field(

@@ -95,7 +95,8 @@ class Choices(ApiModel):
     ingress_classes: tuple[str, ...] = Field(description="IngressClasses.")
     issuers: tuple[str, ...] = Field(description="cert-manager's ClusterIssuers.")
     sign_in: tuple[str, ...] = Field(
-        description="What of signing in to chats, as spec.allowed.signIn of the AIChatPlatform."
+        description="What of signing in to chats, as spec.allowed.signIn of the AIChatPlatform: "
+        "its words, or * for all."
     )
 
 

@@ -65,6 +65,7 @@ from aichat_workspace.domain.policy.ownership import (
     owns,
 )
 from aichat_workspace.domain.policy.platform_secrets import (
+    has_client_secret,
     resolve_client_secret,
     resolve_platform_secrets,
 )
@@ -141,7 +142,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     platform_secrets, platform_problems = resolve_platform_secrets(
         snapshot.platform, snapshot.secrets.get, snapshot.config_maps.get
     )
-    if sign_in.uses_platforms(workspace.spec, snapshot.platform):
+    uses_platforms = sign_in.uses_platforms(workspace.spec, snapshot.platform)
+    if uses_platforms and has_client_secret(snapshot.platform):
         secret, problem = resolve_client_secret(snapshot.platform, snapshot.secrets.get)
         referenced = {**referenced, PLATFORM_OIDC: secret}
         platform_problems = (*platform_problems, *filter(None, [problem]))

@@ -75,21 +75,31 @@ def resolve_platform_secrets(
 
 def secret_names(platform: PlatformSpec) -> frozenset[str]:
     """Return the names of the Secrets that the settings name."""
-    provider = platform.sign_in.oidc
+    client_secret = _client_secret_name(platform)
     return frozenset(
-        (*platform.image_pull_secret_names, *((provider.secret_name,) if provider else ()))
+        (*platform.image_pull_secret_names, *((client_secret,) if client_secret else ()))
     )
+
+
+def has_client_secret(platform: PlatformSpec) -> bool:
+    """Whether the platform's provider knows chats by a secret. A public client has none."""
+    return _client_secret_name(platform) is not None
+
+
+def _client_secret_name(platform: PlatformSpec) -> str | None:
+    provider = platform.sign_in.oidc
+    return provider.secret_name if provider else None
 
 
 def resolve_client_secret(
     platform: PlatformSpec, find_secret: FindObject
 ) -> tuple[ReferencedSecret, Problem | None]:
     """Return the client secret of the platform's provider, empty where it is missing, and why."""
-    provider = platform.sign_in.oidc
+    name = _client_secret_name(platform)
     nothing = ReferencedSecret("", {})
-    if provider is None:
+    if name is None:
         return nothing, None
-    secret = find_secret(provider.secret_name)
+    secret = find_secret(name)
     data = ((secret or {}).get("data") or {}).get(CLIENT_SECRET)
     is_marked = secret is not None and (
         annotations(secret).get(names.SECRET_FOR_ANNOTATION) == FOR_ALL_WORKSPACES
@@ -98,7 +108,7 @@ def resolve_client_secret(
         return ReferencedSecret(secret.get("type", "Opaque"), {CLIENT_SECRET: data}), None
     return nothing, Problem(
         Reason.CLIENT_SECRET_NOT_FOUND,
-        f"Secret {provider.secret_name!r} of spec.signIn.oidc.secretName of the AIChatPlatform is "
+        f"Secret {name!r} of spec.signIn.oidc.secretName of the AIChatPlatform is "
         f"not there, or lacks the key {CLIENT_SECRET} or the annotation "
         f"{names.SECRET_FOR_ANNOTATION}: '{FOR_ALL_WORKSPACES}'; the platform team makes it in "
         f"namespace {names.SYSTEM_NAMESPACE}",

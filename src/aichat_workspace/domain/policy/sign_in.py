@@ -8,6 +8,7 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.sign_in import (
     NOBODY_WITHOUT_FORM,
+    NOBODY_WITHOUT_ROLES,
     SCIM_NEEDS_VERIFIED_EMAIL,
     Oidc,
     Provider,
@@ -78,7 +79,7 @@ def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]
 def _not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
     allowed = platform.allowed.sign_in
     for field, choice in _choices(spec.access, platform):
-        if choice not in allowed:
+        if not {choice, SignInChoice.ALL} & {*allowed}:
             yield Problem(
                 Reason.SIGN_IN_NOT_ALLOWED,
                 f"{field} is set, and the platform decides it for all workspaces; leave it out, or "
@@ -127,10 +128,17 @@ def _incomplete(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem
     access, source = spec.access, provider(spec, platform)
     if access.oidc and access.oidc.enabled and source is None and _written(access.oidc):
         message = (
-            f"{_OIDC} names no provider, and the platform has none; add providerURL, clientID and "
-            "secretName, or ask the platform team to set spec.signIn.oidc of the AIChatPlatform"
+            f"{_OIDC} names no provider, and the platform has none; add providerURL and clientID, "
+            "or ask the platform team to set spec.signIn.oidc of the AIChatPlatform"
         )
         yield Problem(Reason.SIGN_IN_INCOMPLETE, message, _OIDC)
+    if (
+        source is not None
+        and source.roles is not None
+        and not any((source.roles.allowed, source.roles.admin))
+    ):
+        field = f"{_OIDC}.roles"
+        yield Problem(Reason.SIGN_IN_INCOMPLETE, f"{field}: {NOBODY_WITHOUT_ROLES}", field)
     if access.password_form is False and source is None:
         field = "spec.access.passwordForm"
         yield Problem(Reason.SIGN_IN_INCOMPLETE, f"{field} is false: {NOBODY_WITHOUT_FORM}", field)

@@ -156,6 +156,8 @@ def _oidc(tenant: Tenant) -> dict[str, str]:
         "OPENID_PROVIDER_URL": oidc.provider_url,
         "OPENID_REDIRECT_URI": f"{tenant.url}/oauth/oidc/callback",
         "OAUTH_CLIENT_ID": oidc.client_id,
+        # A public client has nothing else, and with a secret a stolen code is worth nothing.
+        "OAUTH_CODE_CHALLENGE_METHOD": "S256",
         "OAUTH_PROVIDER_NAME": oidc.provider_name,
         "ENABLE_OAUTH_SIGNUP": str(oidc.sign_up).lower(),
         **_roles(oidc),

@@ -266,11 +266,11 @@ class Allowed(Schema):
         json_schema_extra=SET,
     )
     sign_in: tuple[SignInChoice, ...] = Field(
-        default=tuple(SignInChoice),
+        default=(SignInChoice.ALL,),
         max_length=len(SignInChoice),
         description="What of signing in a workspace may decide itself: Provider (one of its own), "
         "NoProvider (none), People (signUp, roles and domains), Groups, PasswordForm, APIKeys and "
-        "SCIM. All else is as spec.signIn says.",
+        "SCIM, or * for all. All else is as spec.signIn says.",
         json_schema_extra=SET,
     )
     foreign_metadata: tuple[NamePattern, ...] = Field(

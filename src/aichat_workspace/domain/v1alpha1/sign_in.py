@@ -33,6 +33,10 @@ Roles = Annotated[tuple[Role, ...], Field(max_length=_MAX_ROLES)]
 Domains = Annotated[tuple[DnsName, ...], Field(max_length=64)]
 
 _PROVIDER_URL: Final = "The provider's /.well-known/openid-configuration."
+_PUBLIC_CLIENT: Final = (
+    "Left out for a public client, which signs in by PKCE alone: the chat's administrators can "
+    "read a secret."
+)
 _PROVIDER_NAME: Final = "What the sign-in button says."
 _ROLES_CLAIM: Final = (
     "The claim with a person's roles, as roles or realm_access.roles: a list, or a text with "
@@ -54,6 +58,9 @@ _VERIFIED_EMAIL: Final = (
 )
 
 
+NOBODY_WITHOUT_ROLES: Final = "name a role in allowed or in admin: without any nobody gets in"
+
+
 class RoleMapping(Schema):
     """Who gets in, and who administers the chat, by roles that the provider gives."""
 
@@ -63,7 +70,7 @@ class RoleMapping(Schema):
                 rule(
                     "has(self.allowed) && self.allowed.size() > 0 || "
                     "has(self.admin) && self.admin.size() > 0",
-                    "name a role in allowed or in admin: without any nobody gets in",
+                    NOBODY_WITHOUT_ROLES,
                 )
             ]
         }
@@ -97,9 +104,11 @@ class Provider(Schema):
 
     provider_url: HttpsUrl = Field(alias="providerURL", description=_PROVIDER_URL)
     client_id: ClientId = Field(alias="clientID", description="The chats' client ID there.")
-    secret_name: DnsName = Field(
+    secret_name: DnsName | None = Field(
+        default=None,
         description="A Secret in the system namespace with the key clientSecret and the annotation "
-        f"{names.SECRET_FOR_ANNOTATION}: '{FOR_ALL_WORKSPACES}'. Workspaces get copies."
+        f"{names.SECRET_FOR_ANNOTATION}: '{FOR_ALL_WORKSPACES}'. Workspaces get copies. "
+        f"{_PUBLIC_CLIENT}",
     )
     provider_name: ProviderName = Field(default="SSO", description=_PROVIDER_NAME)
     sign_up: StrictBool = Field(
@@ -126,9 +135,9 @@ _OWN_PROVIDER_RULES: Final[dict[str, Any]] = {
     "x-kubernetes-validations": [
         rule(
             "has(self.providerURL) == has(self.clientID) && "
-            "has(self.providerURL) == has(self.secretName)",
-            "name providerURL, clientID and secretName for a provider of its own, or none of them "
-            "for the platform's",
+            "(has(self.providerURL) || !has(self.secretName))",
+            "name providerURL and clientID, and secretName for a client with a secret, for a "
+            "provider of its own, or none of them for the platform's",
         ),
         rule(
             "has(self.providerURL) || !has(self.verifiedEmailClaim)",
@@ -175,7 +184,7 @@ class Oidc(Schema):
     secret_name: DnsName | None = Field(
         default=None,
         description="A Secret in the system namespace with the key clientSecret, whose annotation "
-        f"{names.SECRET_FOR_ANNOTATION} names this workspace.",
+        f"{names.SECRET_FOR_ANNOTATION} names this workspace. {_PUBLIC_CLIENT}",
     )
     provider_name: ProviderName | None = Field(default=None, description=_PROVIDER_NAME)
     sign_up: StrictBool | None = Field(
@@ -210,6 +219,8 @@ class SignInChoice(StrEnum):
     PASSWORD_FORM = "PasswordForm"  # noqa: S105  (a word)
     API_KEYS = "APIKeys"
     SCIM = "SCIM"
+    ALL = "*"
+    """All of these, and what later releases know."""
 
 
 NOBODY_WITHOUT_FORM: Final = (

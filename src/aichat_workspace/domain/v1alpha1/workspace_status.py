@@ -40,6 +40,12 @@ def _known(state: object) -> object:
 State = Annotated[ModelState, BeforeValidator(_known)]
 
 
+def _known_turn(state: object) -> object:
+    """Take a turn's state of another version's operator for one that is looked at again: others
+    wait for it no longer than until the turn's end."""
+    return state if state in {*TurnState} else TurnState.CHANGING
+
+
 def map_by(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [*keys]}
 
@@ -190,7 +196,7 @@ class TurnState(StrEnum):
 class TurnRecord(Schema):
     """The turn in which the workspace changes its pods; others wait for it only while Changing."""
 
-    state: TurnState = Field(
+    state: Annotated[TurnState, BeforeValidator(_known_turn)] = Field(
         description="Changing; Failed, and the change may be why; or Stuck for a reason of the "
         "workspace's own. The turn is over when both workloads are available."
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from typing import Any
 
 import openai
@@ -11,13 +12,15 @@ from aiohttp.test_utils import TestServer
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionUserMessageParam
 from starlette.requests import Request
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
+from aichat_workspace.api.routes import long_requests
 from aichat_workspace.api.routes.long_requests import OnBytes, respond_whole
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.runtime import servers
 from tests.fakes.ollama import FakeOllama
+from tests.unit.api.serving import connect_without_reading, serve
 from tests.unit.api.workspaces.test_service import ANN
 from tests.unit.api.world import PATH, World, running_world
 from tests.unit.waiting import until
@@ -139,6 +142,36 @@ async def test_a_whole_answer_counts_until_it_is_sent(world: World) -> None:
     response = await respond_whole(request, world.services, ANN, collect)
     await response(scope, receive, send)
     assert (sizes, answers.room.total) == ([7, 7], 0)
+
+
+async def test_a_whole_answer_that_trickles_counts_until_its_connection_is_broken_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The body is larger than what sockets and the server hold of it."""
+    monkeypatch.setattr(long_requests, "_SEND_SECONDS", 2.0)
+    room, size = world.services.answers.room, 12 * 1024 * 1024
+
+    async def collect(on_bytes: OnBytes) -> bytes:
+        on_bytes(size)
+        return b"x" * size
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await respond_whole(request, world.services, ANN, collect)
+        await response(scope, receive, send)
+
+    async with serve(app) as url:
+        with connect_without_reading(url, "GET / HTTP/1.1") as connection:
+            connection.setblocking(False)
+            receive_some = partial(asyncio.get_running_loop().sock_recv, connection)
+            received = len(await receive_some(512))
+            assert room.total == size, "it counts while it waits to be sent"
+            while room.total:
+                received += len(await receive_some(512))
+                await asyncio.sleep(0.005)  # a client that trickles
+            while piece := await receive_some(1024 * 1024):
+                received += len(piece)
+            assert received < size
 
 
 async def test_models_are_listed_with_their_time(client: AsyncOpenAI) -> None:

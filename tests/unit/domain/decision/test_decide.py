@@ -853,13 +853,16 @@ class TestSigningIn:
     PLATFORM = PlatformSpec.model_validate({"signIn": {"oidc": PROVIDER, "scim": True}})
 
     def decided(
-        self, resource: Workspace = KEPT, secrets: Mapping[str, Manifest] | None = None
+        self,
+        resource: Workspace = KEPT,
+        secrets: Mapping[str, Manifest] | None = None,
+        platform: PlatformSpec = PLATFORM,
     ) -> Provision:
         own = {names.credentials(NAME): secret_of(resource), "login": LOGIN}
         facts = snapshot(
             resource,
             secrets=own if secrets is None else secrets,
-            platform=self.PLATFORM,
+            platform=platform,
             tenant=namespace(),
         )
         (decision,) = decide(facts, NOW)
@@ -896,6 +899,14 @@ class TestSigningIn:
         assert isinstance(decision, Provision)
         (step,) = (step for step in decision.steps if isinstance(step, CreateSecret))
         assert credentials.read(step.manifest).scim_token == "new-token"
+
+    def test_a_public_client_of_the_platform_needs_no_secret_and_copies_none(self) -> None:
+        public = {key: value for key, value in PROVIDER.items() if key != "secretName"}
+        platform = PlatformSpec.model_validate({"signIn": {"oidc": public}})
+        own = {names.credentials(NAME): secret_of(KEPT)}
+        decision = self.decided(secrets=own, platform=platform)
+        assert decision.problems == ()
+        assert "platform-oidc" not in self.copies(decision)
 
     def test_a_missing_client_secret_concerns_only_those_who_use_the_platforms_provider(
         self,

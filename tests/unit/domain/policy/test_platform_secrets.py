@@ -11,6 +11,7 @@ from aichat_workspace.domain.policy.platform_secrets import (
     PULL_SECRET_KEY,
     PULL_SECRET_TYPE,
     PlatformSecrets,
+    has_client_secret,
     resolve_client_secret,
     resolve_platform_secrets,
     secret_names,
@@ -155,6 +156,15 @@ def test_of_the_client_secret_nothing_else_is_copied() -> None:
     secret, problem = resolve_client_secret(WITH_PROVIDER, {"login": original}.get)
     assert (dict(secret.data), problem) == ({"clientSecret": "aHVzaA=="}, None)
     assert resolve_client_secret(PlatformSpec(), {"login": CLIENT}.get)[1] is None
+
+
+def test_a_public_client_has_no_secret_and_lacks_none() -> None:
+    oidc = {"providerURL": "https://id.example.org/a", "clientID": "chats"}
+    public = PlatformSpec.model_validate({"signIn": {"oidc": oidc}})
+    assert has_client_secret(WITH_PROVIDER)
+    assert not has_client_secret(public)
+    assert secret_names(public) == frozenset()
+    assert resolve_client_secret(public, lambda _: CLIENT)[1] is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ SHARED = {
     "verifiedEmailClaim": "verified_email",
 }
 NO_PROVIDER = PlatformSpec()
+PUBLIC = PlatformSpec.model_validate(
+    {"signIn": {"oidc": {"providerURL": "https://id.example.org/a", "clientID": "chats"}}}
+)
 
 
 def platform(allowed: Sequence[str] | None = None, **settings: Any) -> PlatformSpec:
@@ -142,11 +145,12 @@ class TestWhatIsRefused:
     def test_a_choice_is_the_workspaces_only_where_the_platform_leaves_it(
         self, access: dict[str, Any], choice: str, field: str
     ) -> None:
-        others = [other for other in SignInChoice if other != choice]
+        others = [other for other in SignInChoice if other not in (choice, SignInChoice.ALL)]
         (problem,) = problems(platform(others), **access)
         assert (problem.reason, problem.field) == ("SignInNotAllowed", field)
         assert f"add {choice} to spec.allowed.signIn" in problem.message
         assert problems(platform([choice]), **access) == []
+        assert problems(platform(["*"]), **access) == problems(platform(), **access) == []
 
     def test_what_is_as_the_platform_says_is_no_choice(self) -> None:
         assert problems(platform([]), apiKeys=False, passwordForm=True, scim=False) == []
@@ -165,6 +169,13 @@ class TestWhatIsRefused:
                 "passwordForm",
                 "nobody could sign in",
             ),
+            (
+                PUBLIC,
+                {"oidc": {"roles": {"claim": "roles"}}},
+                "oidc.roles",
+                "without any nobody gets in",
+            ),
+            (NO_PROVIDER, {"oidc": {**OWN, "roles": {"claim": "a"}}}, "oidc.roles", "name a role"),
             (NO_PROVIDER, {"scim": True}, "scim", "oidc.verifiedEmailClaim"),
             (platform(), {"oidc": OWN, "scim": True}, "scim", "oidc.verifiedEmailClaim"),
         ],

@@ -235,6 +235,13 @@ PROVIDER = {
 }
 
 
+def test_a_chat_signs_in_by_pkce_with_and_without_a_secret() -> None:
+    """Open WebUI offers a provider without a secret only where it has this variable."""
+    public = {key: value for key, value in PROVIDER.items() if key != "secretName"}
+    for oidc in (PROVIDER, public):
+        assert chat_settings(oidc=oidc)["OAUTH_CODE_CHALLENGE_METHOD"] == "S256"
+
+
 def test_where_roles_decide_people_without_any_wait_for_an_administrator() -> None:
     """Open WebUI refuses those who have other roles, and lets in those who have none."""
     roles = {"allowed": ["staff", "Team A"], "admin": ["heads"]}

@@ -52,6 +52,23 @@ def test_an_entry_of_another_operators_status_takes_no_other_entry_with_it() -> 
     ]
 
 
+def test_a_turn_of_another_operator_keeps_what_is_known_of_it() -> None:
+    """Others wait for it until its end at the latest, and its state is looked at again."""
+    turn = {
+        "state": "Rewinding",
+        "target": "abc",
+        "until": "2026-11-30T12:00:00Z",
+        "generation": 3,
+        "wasAvailable": True,
+    }
+    rollout = {"generation": 4, "changedAt": "2026-11-29T12:00:00Z", "turn": turn}
+    record = workspace(status={"rollout": rollout}).status.rollout
+    assert record is not None
+    assert record.turn is not None
+    assert (record.generation, record.turn.target, record.turn.generation) == (4, "abc", 3)
+    assert record.turn.state == "Changing"
+
+
 def test_an_invalid_workspace_name_is_refused() -> None:
     with pytest.raises(ValidationError):
         workspace("Not A Name")

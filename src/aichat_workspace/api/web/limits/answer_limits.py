@@ -17,7 +17,8 @@ class AnswerLimit:
     """A limit on the bytes of whole answers that have arrived and are not sent yet."""
 
     bytes_per_caller: int
-    """Those of one caller; the service accounts of a namespace have five times as many."""
+    """Those of one caller; the service accounts of a namespace have five times as many, and half of
+    the room at most: whoever may make one account there may make a hundred."""
     room: Shares
     """Those of all callers."""
 
@@ -32,7 +33,8 @@ class AnswerLimit:
 
         It raises ProblemError: 429 beyond the caller's share, 503 beyond the room of all.
         """
-        with self.room.growing(caller_limits(caller, self.bytes_per_caller)) as grow:
+        limits = caller_limits(caller, self.bytes_per_caller, self.room.overall // 2)
+        with self.room.growing(limits) as grow:
 
             def hold(size: int) -> None:
                 holder = grow(size)

@@ -130,10 +130,14 @@ class ConcurrencyLimit:
         return problems.too_many(f"{who} {limit} {self.what} open; end one first.", 5)
 
 
-def caller_limits(caller: str, limit: int) -> dict[str, int]:
-    """Return the limit of a caller, and that of all service accounts of its namespace."""
+def caller_limits(caller: str, limit: int, most: int | None = None) -> dict[str, int]:
+    """Return the limit of a caller, and that of all service accounts of its namespace, which is
+    `most` at most."""
     namespace = _account_namespace(caller)
-    return {caller: limit} | ({namespace: limit * NAMESPACE_SHARES} if namespace else {})
+    shares = limit * NAMESPACE_SHARES
+    return {caller: limit} | (
+        {namespace: shares if most is None else min(shares, most)} if namespace else {}
+    )
 
 
 def _account_namespace(caller: str) -> str | None:

@@ -33,7 +33,7 @@ EVENT_STREAM: Final = "text/event-stream"
 _HEAD_SECONDS: Final = 1.0
 # Proxies in front pass on each piece as it comes.
 NO_BUFFERING: Final = {**NO_STORE, "X-Accel-Buffering": "no"}
-_PIECE_BYTES: Final = 64 * 1024
+PIECE_BYTES: Final = 64 * 1024
 _log: Final = structlog.get_logger()
 
 Pieces = AsyncGenerator[bytes, None]
@@ -88,7 +88,7 @@ def join_pieces(parts: Iterable[bytes]) -> Iterable[bytes]:
     for part in parts:
         piece.append(part)
         size += len(part)
-        if size >= _PIECE_BYTES:
+        if size >= PIECE_BYTES:
             whole = b"".join(piece)
             piece, size = [], 0  # a waiting stream must not hold the parts as well
             yield whole

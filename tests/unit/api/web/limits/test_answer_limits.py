@@ -32,6 +32,18 @@ def test_two_answers_of_a_caller_have_one_share() -> None:
             second(3)
 
 
+def test_the_accounts_of_a_namespace_leave_half_of_the_room_to_others() -> None:
+    limit = AnswerLimit.create(16, 32)
+    with limit.reserve(f"{ACCOUNT}1") as first, limit.reserve(f"{ACCOUNT}2") as second:
+        first(10)
+        second(6)
+        with pytest.raises(ProblemError) as refusal:
+            second(1)
+        with limit.reserve("ann") as ann:
+            ann(16)
+    assert refusal.value.status == 429
+
+
 def test_the_accounts_of_a_namespace_have_five_shares_together() -> None:
     limit = AnswerLimit.create(10, 100)
     with limit.reserve(f"{ACCOUNT}1") as hold:
