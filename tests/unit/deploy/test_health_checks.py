@@ -140,7 +140,7 @@ def test_what_the_operator_has_not_seen_is_in_progress_for_both() -> None:
 
 def platform_document(status: dict[str, Any], generation: int = INPUTS.generation) -> Any:
     return {
-        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+        "apiVersion": "apps.aichatworkspaces.io/v1beta1",
         "kind": "AIChatPlatform",
         "metadata": {"generation": generation},
         "status": status,
