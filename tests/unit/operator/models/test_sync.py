@@ -217,12 +217,14 @@ async def test_a_model_that_was_not_found_is_tried_again_after_hours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(model_sync, "_PUT_OFF_SECONDS", 0.2)
     sync, server = Sync(), Server()
     server.fails = [ModelNotFoundError("none")]
     sync.set_desired("w", server, "m:1")
     await until(lambda: server.asked > 4)
     assert server.pulls == ["m:1"]
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + 6 * 3600)
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     await sync.sync.close()
 
