@@ -21,6 +21,9 @@ class _Series:
 
     repair: Repair
     """The last one."""
+    generation: int
+    """Of the workspace. Another spec may have brought the object to another state meanwhile, or
+    taken it away: to come back to this one is no repair."""
     count: int
     last: datetime
 
@@ -32,14 +35,19 @@ class RepairLog:
     _series: dict[str, dict[Ref, _Series]] = field(default_factory=dict)
     """By workspace; the longest ago repaired comes first."""
 
-    def note(self, name: str, repairs: Iterable[Repair], now: datetime) -> bool:
-        """Count what a plan has put back. Return whether any of it was put back before."""
+    def note(self, name: str, generation: int, repairs: Iterable[Repair], now: datetime) -> bool:
+        """Count what a plan has put back for a generation of the workspace. Return whether any of
+        it was put back before."""
         running, is_repeated = self._running(name, now), False
         for repair in repairs:
             previous = running.get(repair.ref)
-            is_same = previous is not None and previous.repair.digest == repair.digest
+            is_same = (
+                previous is not None
+                and previous.generation == generation
+                and previous.repair.digest == repair.digest
+            )
             count = previous.count + 1 if previous and is_same else 1
-            running[repair.ref] = _Series(repair, count, now)
+            running[repair.ref] = _Series(repair, generation, count, now)
             is_repeated |= count > 1
         self._series.pop(name, None)
         if running:

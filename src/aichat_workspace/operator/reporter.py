@@ -89,7 +89,7 @@ class Reporter:
         now, name = self.now(), decision.workspace.spec.workspace_name
         is_tried = is_written and not outcome.is_stopped
         repairs = _repairs(decision, outcome) if is_tried and not outcome.error else ()
-        is_repeated = self.repair_log.note(name, repairs, now)
+        is_repeated = self.repair_log.note(name, decision.workspace.generation, repairs, now)
         problem = self._passing(decision.workspace, outcome, now)
         problem = problem or decision.delay or self.repair_log.problem(name)
         inputs = replace(
