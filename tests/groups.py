@@ -69,8 +69,8 @@ _GROUPS: Final = {
         "e2e/test_whole_node.py",
         "e2e/test_workspace_goes.py",
         "e2e/test_people.py",
-        "e2e/test_network_settings.py",
         "e2e/test_upgrade.py",
+        "e2e/test_network_settings.py",  # kubelet then keeps its images from later pods
     ),
 }
 _WAIT_SECONDS: Final = 1500
@@ -105,9 +105,10 @@ def _group_of_file(file: str) -> str:
     return "" if file.startswith("unit/") else _GROUP_OF.get(file, file.replace("/", "-"))
 
 
-def _place(item: pytest.Item) -> tuple[bool, int]:
+def _place(item: pytest.Item) -> tuple[bool, bool, int]:
+    """Those that wait for all others are the last that use the node, also in one process."""
     file = _file(item)
-    return file.startswith("unit/"), _ORDER.get(file, len(_ORDER))
+    return file.startswith("unit/"), _group(item) == WHOLE_NODE, _ORDER.get(file, len(_ORDER))
 
 
 def waits_seconds(item: pytest.Item) -> float:

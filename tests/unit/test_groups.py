@@ -4,6 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from tests import groups
 
 ROOT = Path(__file__).parents[2]
 CONFTEST = """
@@ -50,3 +56,16 @@ def test_a_group_is_one_workers(tmp_path: Path) -> None:
 
 def test_unit_tests_are_any_workers(tmp_path: Path) -> None:
     assert len(workers_of(tmp_path, "tests/unit/test_any.py")) == 2
+
+
+def test_who_waits_for_all_others_comes_after_them_also_in_one_process() -> None:
+    """What is in no group comes after the groups, but not after these."""
+    files = ["e2e/test_upgrade.py", "e2e/test_any.py", "unit/test_any.py", "e2e/test_chat.py"]
+    items = [SimpleNamespace(path=ROOT / "tests" / file) for file in files]
+    groups.arrange(cast("list[pytest.Item]", items))
+    assert [item.path.name for item in items] == [
+        "test_chat.py",
+        "test_any.py",
+        "test_upgrade.py",
+        "test_any.py",
+    ]
