@@ -281,8 +281,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "as in example.org/pool",
     ),
     "half a provider": (
-        {"access": {"oidc": {"providerURL": "https://id.example.org/a", "clientID": "chat"}}},
-        "name providerURL, clientID and secretName",
+        {"access": {"oidc": {"providerURL": "https://id.example.org/a", "secretName": "a"}}},
+        "name providerURL and clientID",
     ),
     "who verifies addresses of the platform's provider": (
         {"access": {"oidc": {"verifiedEmailClaim": "email"}}},
