@@ -67,10 +67,10 @@ _GROUPS: Final = {
     ),
     WHOLE_NODE: (
         "e2e/test_whole_node.py",
-        "e2e/test_workspace_goes.py",
         "e2e/test_people.py",
         "e2e/test_upgrade.py",
         "e2e/test_network_settings.py",  # kubelet then keeps its images from later pods
+        "e2e/test_workspace_goes.py",
     ),
 }
 _WAIT_SECONDS: Final = 1500

@@ -10,8 +10,9 @@ from tests.e2e.conftest import (
     SYSTEM,
     Node,
     another_leads,
-    leader,
+    holder,
     make_workspace,
+    pod_of,
     resource_of,
     wait_ready,
 )
@@ -65,12 +66,12 @@ def test_a_download_outlives_the_server_that_began_it(node: Node) -> None:
 
 def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
     model, repository = "qwen2.5-coder:1.5b", "library/qwen2.5-coder"
-    before, first = bytes_sent(repository), leader(node)
+    before, first = bytes_sent(repository), holder(node)
     with disturbed_registry(repository, bytes_per_second=BYTES_PER_SECOND):
         patch(node, RESOURCE, {"models": [model]})
         eventually(lambda: percent(node, model) >= 30, "a third is there", 90)
         far = entry(node, RESOURCE, model)["completedBytes"]
-        node.kubectl("delete", "pod", first, "-n", SYSTEM, "--wait=false")
+        node.kubectl("delete", "pod", pod_of(first), "-n", SYSTEM, "--wait=false")
         another_leads(node, first, HANDED_OVER_SECONDS)
         eventually(
             lambda: entry(node, RESOURCE, model).get("completedBytes", 0) > far,

@@ -13,8 +13,10 @@ from tests.e2e.conftest import (
     SYSTEM,
     Node,
     another_leads,
+    holder,
     leader,
     make_workspace,
+    pod_of,
     wait_ready,
 )
 from tests.e2e.webui import WebUI
@@ -77,9 +79,9 @@ def scrape(node: Node, pod: str) -> str:
 
 
 def test_the_leader_ends_while_a_workspace_comes_up_and_it_comes_up(node: Node) -> None:
-    first = leader(node)
+    first = holder(node)
     make_workspace(node, THIRD, patterns=[])
-    node.kubectl("delete", "pod", first, "-n", SYSTEM, "--wait=false")
+    node.kubectl("delete", "pod", pod_of(first), "-n", SYSTEM, "--wait=false")
     another_leads(node, first, HANDED_OVER_SECONDS)
     wait_ready(node, "aichatworkspace-team-c", THIRD)
     node.kubectl("delete", "aiws", "aichatworkspace-team-c", "-n", SYSTEM, "--timeout=120s")
@@ -89,9 +91,9 @@ def test_a_deletion_while_no_replica_leads_is_repaired(node: Node, chat: WebUI) 
     keep_a_chat(chat)
     chats_before = chats(chat)
     await_both(node)
-    first = leader(node)
+    first = holder(node)
     policy = ("networkpolicy", f"{SECOND}-ollama", SECOND)
-    os.kill(process_of(first), signal.SIGKILL)
+    os.kill(process_of(pod_of(first)), signal.SIGKILL)
     node.kube.delete(*policy)
     another_leads(node, first, AFTER_A_KILL_SECONDS)
     eventually(lambda: node.kube.has(*policy), "the policy is back", 180)
