@@ -7,9 +7,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pull
 import asyncio
 import base64
 import json
-import ssl
 import tarfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from localcluster.certificates import KeyPair
+from tests.served import served
 
 USER: Final = "puller"
 PASSWORD: Final = "private $ password"
@@ -100,38 +99,6 @@ def private_registry(
     registry = PrivateRegistry(archives)
     with served(registry.application(), pair, address, port) as registry.port:
         yield registry
-
-
-@contextmanager
-def served(app: web.Application, pair: KeyPair, address: str, port: int = 0) -> Iterator[int]:
-    """Serve an application by HTTPS in a thread of its own. Yield its port."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pair.certificate, pair.key)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    async def listen() -> int:
-        await runner.setup()
-        site = web.TCPSite(runner, address, port, ssl_context=context)
-        await site.start()
-        return int(runner.addresses[0][1])
-
-    async def stop() -> None:
-        # An idle connection by TLS would outlive the loop: its end waits for the client's.
-        for connection in runner.server.connections if runner.server else ():
-            if connection.transport is not None:
-                connection.transport.abort()
-        await runner.cleanup()
-
-    try:
-        yield asyncio.run_coroutine_threadsafe(listen(), loop).result()
-    finally:
-        asyncio.run_coroutine_threadsafe(stop(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 async def _version(_: web.Request) -> web.Response:

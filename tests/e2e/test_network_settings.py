@@ -30,10 +30,11 @@ from tests.e2e.conftest import (
     wait_ready,
 )
 from tests.e2e.connect_proxy import ConnectProxy, connect_proxy
-from tests.e2e.private_registry import PrivateRegistry, docker_config, private_registry, served
+from tests.e2e.private_registry import PrivateRegistry, docker_config, private_registry
 from tests.e2e.test_network import CHAT, MODELS, VISITOR, reaches
 from tests.e2e.webui import WebUI
 from tests.e2e.workspace import answers, entry, patch, platform, pods
+from tests.served import served
 from tests.waiting import eventually
 
 # The node's last: kubelet remembers that these images came by a password, and lets no later pod

@@ -12,7 +12,7 @@ from aiohttp import web
 from localcluster import certificates
 from localcluster.ports import free_port
 from tests.e2e.connect_proxy import ConnectProxy, connect_proxy
-from tests.e2e.private_registry import served
+from tests.served import served
 
 
 @pytest.fixture
