@@ -228,13 +228,13 @@ class Registry:
         if repository:
             query["scope"] = f"repository:{repository}:{actions}"
         headers = {"Authorization": self.login.basic} if self.login else {}
+        what = f"no token was had from {realm}"
         try:
             response = self.http.get(realm, params=query, headers=headers)
         except httpx2.TransportError as error:
-            raise self._unreachable(error, f"no token was had from {realm}") from error
+            raise self._unreachable(error, what) from error
         if response.status_code != 200:
-            raise self._refusal(response, repository, f"no token was had from {realm}")
-        what = f"no token was had from {realm}"
+            raise self._refusal(response, repository, what)
         try:
             document = parse_document(response.content)
         except OciError as error:

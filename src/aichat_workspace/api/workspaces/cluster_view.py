@@ -28,6 +28,8 @@ from aichat_workspace.kube.objects import Json, Key, key, without_managed_fields
 from aichat_workspace.kube.store import Store
 
 Order = tuple[str, str, str]
+CATCH_UP_SECONDS: Final = 5.0
+"""How long an answer waits for the view to have what was written."""
 FIRST: Final[Order] = ("", "", "")
 _log: Final = structlog.get_logger()
 

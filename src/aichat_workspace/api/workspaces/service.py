@@ -25,7 +25,7 @@ from aichat_workspace.api.web.responses import etags, problems
 from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces import pages, spec_lists
 from aichat_workspace.api.workspaces.change_log import ChangeType
-from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
+from aichat_workspace.api.workspaces.cluster_view import CATCH_UP_SECONDS, FIRST, ClusterView
 from aichat_workspace.api.workspaces.history import changes, record
 from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.pages import BY_NAME, Filter, Page, Sort
@@ -49,7 +49,6 @@ from aichat_workspace.kube.errors import (
 from aichat_workspace.kube.objects import Json, Key, key, resource_version
 
 _WORKSPACE: Final = kinds.WORKSPACE
-_CATCH_UP_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 5
 
 
@@ -404,7 +403,7 @@ class Workspaces:
         """Return the workspace once the cluster view has the write, or after some seconds."""
         view_of_written = view(written)
         try:
-            async with asyncio.timeout(_CATCH_UP_SECONDS):
+            async with asyncio.timeout(CATCH_UP_SECONDS):
                 await self.cluster.workspaces.wait_for_version(view_of_written.version)
         except TimeoutError:
             return view_of_written
@@ -414,7 +413,7 @@ class Workspaces:
         """Wait until the cluster view does not have the workspace any more, for some seconds."""
         changes, uid = self.cluster.changes, deleted.document["uid"]
         with suppress(TimeoutError):
-            async with asyncio.timeout(_CATCH_UP_SECONDS):
+            async with asyncio.timeout(CATCH_UP_SECONDS):
                 while workspace := self.cluster.get(*deleted.key):
                     if workspace.document["uid"] != uid:
                         return

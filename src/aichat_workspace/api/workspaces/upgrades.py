@@ -9,7 +9,7 @@ from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
 from aichat_workspace.api.web.responses import problems
-from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.cluster_view import CATCH_UP_SECONDS, ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
@@ -19,7 +19,6 @@ from aichat_workspace.kube.errors import ConflictError, InvalidError, NotFoundEr
 from aichat_workspace.kube.objects import Json, resource_version
 
 _ATTEMPTS: Final = 3
-_CATCH_UP_SECONDS: Final = 5.0
 _CHANGE: Final = AccessRequest("patch", name=PLATFORM_NAME, resource=kinds.PLATFORM)
 _MARKS: Final = "/metadata/annotations"
 _MARK: Final = f"{_MARKS}/{names.UPGRADES_ANNOTATION.replace('/', '~1')}"
@@ -75,7 +74,7 @@ class Upgrades:
         )
         if not dry_run:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_CATCH_UP_SECONDS):
+                async with asyncio.timeout(CATCH_UP_SECONDS):
                     await self.cluster.wait_for_platform(resource_version(written))
 
 
