@@ -285,7 +285,7 @@ def replica(plane: Cluster, folder: Path, **environment: str) -> Iterator[Path]:
 def test_a_former_operator_that_leads_again_takes_no_field_away(
     plane: Cluster, tmp_path: Path
 ) -> None:
-    """Both stand for election; whoever leads works with the other's resources and objects."""
+    """Both stand for election; the one that leads works with the other's resources and objects."""
     former = {"PYTHONPATH": str(former_source(tmp_path))}
     define(plane, NOW)
     name = "turns"
@@ -341,7 +341,7 @@ def test_what_is_stored_moves_to_the_version_that_the_next_release_stores(
     for name, text in specs.items():
         assert spec(plane, name, NEWEST) == text
     plane.kubectl(*as_owner, stdin=json.dumps(in_version(workspace("owned"), NEWEST)))
-    assert spec(plane, "owned", NEWEST)["description"] == "", "whoever owned a field still does"
+    assert spec(plane, "owned", NEWEST)["description"] == "", "the owner of a field still owns it"
 
 
 def _drop(plane: Cluster) -> str:

@@ -18,7 +18,7 @@ class AnswerLimit:
 
     bytes_per_caller: int
     """Those of one caller; the service accounts of a namespace have five times as many, and half of
-    the room at most: whoever may make one account there may make a hundred."""
+    the room at most: people who may make one account there may make a hundred."""
     room: Shares
     """Those of all callers."""
 
