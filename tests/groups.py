@@ -69,6 +69,7 @@ _GROUPS: Final = {
         "e2e/test_whole_node.py",
         "e2e/test_people.py",
         "e2e/test_upgrade.py",
+        "e2e/test_newer_chat.py",
         "e2e/test_network_settings.py",  # kubelet then keeps its images from later pods
         "e2e/test_workspace_goes.py",
     ),

@@ -74,11 +74,16 @@ def ensure_openwebui(report: Report) -> Image:
     Raises:
         CommandFailedError: installing failed; a retry helps when it was the network.
     """
+    layers = ensure_layers(report)
+    report("open-webui image", "assembling")
+    return cache.ensure_image(NAME, layers, CONFIG)
+
+
+def ensure_layers(report: Report) -> list[Path]:
+    """Return the image's layers, the base's first; raises as `ensure_openwebui`."""
     inputs = cache.key(REQUIREMENTS, Path(__file__), _PYTHON)
     layer = cache.ensure("layers", "open-webui", inputs, lambda target: _make(target, report))
-    base = ensure_base_layer(report)
-    report("open-webui image", "assembling")
-    return cache.ensure_image(NAME, [base, layer], CONFIG)
+    return [ensure_base_layer(report), layer]
 
 
 def _make(target: Path, report: Report) -> None:

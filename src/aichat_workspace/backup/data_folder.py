@@ -25,6 +25,8 @@ _LEFT_OUT: Final = frozenset(
         ".cache",
         "lost+found",
         names.RESTORE_STAGING,
+        names.UPGRADE_COPY,
+        f"{names.UPGRADE_COPY}.new",
     }
 )
 # Everywhere else a person may have uploaded a database, or what begins like one: files like others.

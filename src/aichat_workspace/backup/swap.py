@@ -3,7 +3,7 @@
 The folder is a volume's root, which can't be renamed, so the names of folders in it say how far a
 swap is. Until one is called `verified`, the old data counts; from then on the new data does, and
 `recover` ends the swap from wherever it stopped. The chat does not start while there is any of it
-(domain/render/admin_password.py).
+(domain/render/scripts/prepare_chat.py).
 """
 
 import shutil

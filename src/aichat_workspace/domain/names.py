@@ -73,6 +73,11 @@ RESTORE_STAGING: Final = ".restore"
 """In a chat's data folder: where a restore has its data until it is in place. While it is
 there, a restore has not ended."""
 
+PREPARATION: Final = "prepare"
+"""The init container of a chat."""
+UPGRADE_COPY: Final = ".before-upgrade"
+"""In a chat's data folder: its data as they were before another image of Open WebUI."""
+
 NO_SIZE_CLASS: Final = "none"
 """What people answer who choose no size class."""
 WORKSPACE_NAME_MAX_LENGTH: Final = 45

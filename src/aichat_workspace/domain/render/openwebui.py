@@ -12,7 +12,7 @@ from aichat_workspace.domain.policy.secret_references import (
     SCIM,
     connection,
 )
-from aichat_workspace.domain.render import admin_password
+from aichat_workspace.domain.render import chat_preparation
 from aichat_workspace.domain.render.context import (
     OLLAMA_PORT,
     OPENWEBUI,
@@ -46,7 +46,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 def _deployment(tenant: Tenant) -> Manifest:
     chat = _container(tenant)
-    init_container = admin_password.container(chat, _administrator(tenant), _DATA)
+    init_container = chat_preparation.container(chat, _administrator(tenant), _DATA)
     security = pod_security(tenant.platform, _USER, _ROOT_GROUP)
     return tenant.manifest(
         "apps/v1",

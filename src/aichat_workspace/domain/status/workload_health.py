@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import changed_at
 from aichat_workspace.domain.kubernetes.manifest import Manifest, is_deleting
@@ -17,6 +18,7 @@ from aichat_workspace.domain.kubernetes.pods import (
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 
+_WORDS_LENGTH: Final = 1024
 _IS_DEFAULT: Final = kinds.DEFAULT_CLASS_ANNOTATIONS[kinds.INGRESS_CLASS]
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 PATIENCE: Final = timedelta(seconds=30)
@@ -109,12 +111,24 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Problem | 
     fails = not container.get("ready") and keeps_stopping(container, now)
     if reason == "CrashLoopBackOff" or fails:
         name = container["name"]
+        words = _last_words(container)
         return Problem(
             Reason.CRASH_LOOP,
-            f"container {name} of pod {pod} keeps stopping; read why with: kubectl logs "
-            f"--previous {pod} -c {name}",
+            f"container {name} of pod {pod} keeps stopping"
+            + (f": {words}" if words else "")
+            + f"; read why with: kubectl logs --previous {pod} -c {name}",
         )
     return None
+
+
+def _last_words(container: dict[str, Any]) -> str:
+    """Return why it stopped, as it told the kubelet. Only our own program is quoted: in the chat's
+    container people may run theirs."""
+    if container["name"] != names.PREPARATION:
+        return ""
+    ends = (container.get(state, {}).get("terminated") or {} for state in ("state", "lastState"))
+    lines = next(filter(None, (end.get("message", "").strip() for end in ends)), "").splitlines()
+    return lines[-1][:_WORDS_LENGTH].rstrip(".") if lines else ""
 
 
 def _lingering(pod: Manifest, now: datetime) -> Problem | None:

@@ -103,7 +103,7 @@ def test_the_file_of_all_authorities_is_written_before_the_chat_starts() -> None
     pod = pods(ALL)["Deployment"]
     assert [container["name"] for container in pod["initContainers"]] == [
         "trusted-authorities",
-        "first-administrator",
+        "prepare",
     ]
     writer = pod["initContainers"][0]
     target = next(entry["value"] for entry in writer["env"] if entry["name"] == "BUNDLE")

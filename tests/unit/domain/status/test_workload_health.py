@@ -243,7 +243,7 @@ def restarted(
     state: dict[str, Any], *, count: int = 3, ran: float = 5, ended: float = 20, **more: Any
 ) -> dict[str, Any]:
     last = {"terminated": {"startedAt": ago(ended + ran), "finishedAt": ago(ended)}}
-    return {"name": "c", "restartCount": count, "state": state, "lastState": last, **more}
+    return {"name": "c", "restartCount": count, "state": state, "lastState": last} | more
 
 
 RUNS: dict[str, Any] = {"running": {}}
@@ -257,6 +257,19 @@ def test_a_container_that_keeps_stopping_is_reported_between_two_restarts_as_wel
     problem = diagnose(None, None, [pod(containerStatuses=[restarted(state)])], NOW)
     assert problem is not None
     assert problem.reason == "CrashLoop"
+
+
+@pytest.mark.parametrize(("name", "is_quoted"), [("prepare", True), ("openwebui", False)])
+@pytest.mark.parametrize("place", ["state", "lastState"])
+def test_the_program_that_prepares_a_chat_is_quoted_and_no_other(
+    name: str, place: str, *, is_quoted: bool
+) -> None:
+    container = restarted({"terminated": {}}, name=name)
+    container[place]["terminated"]["message"] = "copied 7 bytes\nthere is no room. Raise it.\n"
+    problem = diagnose(None, None, [pod(initContainerStatuses=[container])], NOW)
+    assert problem is not None
+    words = ": there is no room. Raise it; read why" if is_quoted else "keeps stopping; read why"
+    assert words in problem.message
 
 
 @pytest.mark.parametrize(
