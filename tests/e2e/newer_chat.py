@@ -1,8 +1,7 @@
 """Images of a newer Open WebUI than there is: the real one with one more migration."""
 
-import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ _BACKEND: Final = Path("app/backend")
 _MIGRATIONS: Final = _BACKEND / "open_webui" / "migrations" / "versions"
 MARK: Final = " (newer)"
 """What its migration adds to each chat's title."""
-_MIGRATION: Final = f"""
+_MIGRATION: Final = f"""\
 from alembic import op
 revision = "feedfacefeed"
 down_revision = {{head!r}}
@@ -23,7 +22,7 @@ def upgrade():
     op.execute("UPDATE chat SET title = title || '{MARK}'")
 def downgrade():
     pass
-"""
+"""  # noqa: S608  (no input)
 _FAILS: Final = """\
 #!/usr/bin/env bash
 python3 -c 'import open_webui.config'
@@ -54,13 +53,15 @@ def _head(layer: Path) -> str:
             if Path(member.name).parent == _MIGRATIONS and member.name.endswith(".py")
         ]
         texts = [archive.extractfile(member).read().decode() for member in members]  # type: ignore[union-attr]
-    revisions, parents = (
-        {match for text in texts for match in re.findall(rf"^{name}\b[^=\n]*= *(.+)$", text, re.M)}
-        for name in ("revision", "down_revision")
-    )
-    (head,) = (
-        revision
-        for revision in revisions
-        if not any(revision.strip("'\"") in parent for parent in parents)
-    )
-    return head.strip("'\"")
+    revisions, parents = (set(_assigned(texts, name)) for name in ("revision", "down_revision"))
+    heads = [revision for revision in revisions if not any(revision in text for text in parents)]
+    assert len(heads) == 1, heads
+    return heads[0].strip("'\"")
+
+
+def _assigned(texts: Sequence[str], name: str) -> Iterator[str]:
+    """Yield what the migrations assign to a name, as it is written."""
+    for text in texts:
+        for line in text.splitlines():
+            if line.partition(":")[0].partition("=")[0].strip() == name and line[0] == name[0]:
+                yield line.rpartition("=")[2].strip().replace('"', "'")
