@@ -1,6 +1,6 @@
 """The Kubernetes client, as far as the API's workspaces need it, with one scenario at a time."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,19 +8,14 @@ from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
 from aichat_workspace.foundation.resource import Resource
-from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import AlreadyExistsError, InvalidError, NotFoundError
 from tests.fakes.listing import take_list
-
-Object = dict[str, Any]
+from tests.fakes.reviews import FakeReviews, Object
 
 
 @dataclass
-class FakeWorkspaceClient(Client):
-    """Carries out changes, and reports each to the cluster view's watch at once.
-
-    A token is its caller's name.
-    """
+class FakeWorkspaceClient(FakeReviews):
+    """Carries out changes, and reports each to the cluster view's watch at once."""
 
     cluster: ClusterView | None = None
     """The view that watches; None where nothing is read."""
@@ -28,14 +23,8 @@ class FakeWorkspaceClient(Client):
     """What a read of any resource returns."""
     listed: list[Object] = field(default_factory=list)
     """What a list returns."""
-    allows: Callable[[Object], bool] = lambda _: True
-    """Decides reviews by their resource attributes."""
-    token_status: Object = field(default_factory=dict)
-    """What a review of any token says."""
     error: Exception | None = None
     """Raised by every change after it was carried out."""
-    reviews: list[Object] = field(default_factory=list)
-    """The resource attributes of all reviews."""
     page_sizes: list[int] = field(default_factory=list)
     """The page sizes of all lists."""
     deleted: list[str] = field(default_factory=list)
@@ -152,16 +141,6 @@ class FakeWorkspaceClient(Client):
             if self.cluster and current:
                 self.cluster.workspaces._store.remove(current)
         self._raise_error()
-
-    async def review(self, _: str, body: Object) -> Any:
-        if body["kind"] == "TokenReview":
-            user = {"username": body["spec"]["token"], "uid": "1"}
-            audiences = body["spec"]["audiences"]
-            known = {"authenticated": True, "audiences": audiences, "user": user}
-            return {"status": self.token_status or known}
-        attributes = body["spec"]["resourceAttributes"]
-        self.reviews.append(attributes)
-        return {"status": {"allowed": self.allows(attributes)}}
 
     def _raise_error(self) -> None:
         if self.error:

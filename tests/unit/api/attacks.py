@@ -18,12 +18,21 @@ from aiohttp.test_utils import TestServer
 
 from aichat_workspace.domain import names
 from localcluster.ports import free_port
+from tests.fakes.reviews import FakeReviews, Object
 from tests.unit.api.samples import resource
 
 PATH: Final = "/api/v1/workspaces"
 SYSTEM: Final = names.SYSTEM_NAMESPACE
 MIB: Final = 1024 * 1024
 _REVIEW_SECONDS: Final = 0.004
+
+
+def _user(token: str) -> Object | None:
+    username, _, credential = token.partition("#")
+    if username.startswith("bad"):
+        return None
+    extra = {"authentication.kubernetes.io/credential-id": [credential]}
+    return {"username": username, "groups": ["system:authenticated"], "extra": extra}
 
 
 @dataclass
@@ -34,7 +43,17 @@ class FakeApiServer:
     """
 
     teams: Sequence[str]
-    access_reviews: int = 0
+    reviews: FakeReviews = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reviews = FakeReviews(self._allows, _user)
+
+    @property
+    def access_reviews(self) -> int:
+        return len(self.reviews.specs)
+
+    def _allows(self, _: Object) -> bool:
+        return bool(self.reviews.specs[-1]["user"] == "root")
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.method == "POST":
@@ -50,19 +69,11 @@ class FakeApiServer:
     async def _answer_write(self, request: web.Request) -> web.Response:
         body = await request.json()
         if request.path.endswith("/tokenreviews"):
-            username, _, credential = body["spec"]["token"].partition("#")
-            extra = {"authentication.kubernetes.io/credential-id": [credential]}
-            user = {"username": username, "groups": ["system:authenticated"], "extra": extra}
-            status = {
-                "authenticated": not username.startswith("bad"),
-                "audiences": [names.API],
-                "user": user,
-            }
-            return web.json_response({"status": status})
+            return web.json_response(self.reviews.answer(body))
         if request.path.endswith("/subjectaccessreviews"):
-            self.access_reviews += 1
+            answer = self.reviews.answer(body)
             await asyncio.sleep(_REVIEW_SECONDS)
-            return web.json_response({"status": {"allowed": body["spec"]["user"] == "root"}})
+            return web.json_response(answer)
         created = {"uid": "new", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"}
         return web.json_response({**body, "metadata": {**body["metadata"], **created}})
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.settings import AUDIENCE, Settings
+from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain.names import SYSTEM_NAMESPACE
 from aichat_workspace.runtime import servers
@@ -393,9 +393,6 @@ async def test_a_repeated_member_for_openais_paths_has_the_shape_of_their_errors
 
 
 async def test_a_read_waits_for_a_phase(app: FastAPI, client: httpx2.AsyncClient) -> None:
-    user = {"username": "ann"}
-    status = {"authenticated": True, "audiences": [AUDIENCE], "user": user}
-    app.state.services.client.token_status = status
     late = await client.get(f"{PATH}?wait=Ready&timeout=1")
     assert (late.status_code, late.json()["code"]) == (504, "takes-too-long")
     ready = {"phase": "Ready", "observedGeneration": 1}

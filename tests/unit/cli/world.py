@@ -28,12 +28,14 @@ from aichat_workspace.kube.client import Stream
 from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.ollama.installed import InstalledModel
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
-from tests.fakes.workspace_client import FakeWorkspaceClient, Object
+from tests.fakes.reviews import Object
+from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import serve
 from tests.unit.api.teams.team_cluster import TeamCluster, namespace
 
 TOKEN: Final = "eyJhbGciOiJub25lIn0.e30.ann"
+ANN: Final = {"username": "ann", "groups": ["red"]}
 SYSTEM: Final = names.SYSTEM_NAMESPACE
 PATTERNS: Final = {"explain_code": "You explain code."}
 _PEOPLE: Final = (kinds.ROLE_BINDING, kinds.SERVICE_ACCOUNT)
@@ -117,10 +119,15 @@ class FakeModel:
         return [InstalledModel("gemma2:2b", "sha256:0", 1_629_518_495)]
 
 
+def _verb(review: Object) -> str:
+    return f"{review['verb']} {review.get('subresource') or ''}".strip()
+
+
 @dataclass
 class FakeCluster(FakeWorkspaceClient):
     """Keeps workspaces, and knows Ann by her token; everything is allowed unless forbidden."""
 
+    user: Callable[[str], Object | None] = lambda token: ANN if token == TOKEN else None
     forbidden: set[str] = field(default_factory=set)
     """Verbs, or verb and part as `get log`, that are refused."""
     log: bytes = b"a line\n"
@@ -130,6 +137,9 @@ class FakeCluster(FakeWorkspaceClient):
     people: TeamCluster = field(default_factory=TeamCluster)
     """Keeps RoleBindings and service accounts."""
     _versions: "count[int]" = field(default_factory=lambda: count(100))
+
+    def __post_init__(self) -> None:
+        self.allows = lambda review: _verb(review) not in self.forbidden
 
     async def create(self, *arguments: Any, **options: Any) -> Any:
         body = arguments[1]
@@ -150,16 +160,9 @@ class FakeCluster(FakeWorkspaceClient):
         return created
 
     async def review(self, path: str, body: Object) -> Any:
-        if path.endswith("/tokenreviews"):
-            is_ann = body["spec"]["token"] == TOKEN
-            user = {"username": "ann", "groups": ["red"]}
-            audiences = ["aichat-workspace-api"]
-            return {"status": {"authenticated": is_ann, "audiences": audiences, "user": user}}
         if body["kind"] == "TokenRequest":
             return await self.people.review(path, body)
-        attributes = body["spec"]["resourceAttributes"]
-        verb = f"{attributes['verb']} {attributes.get('subresource') or ''}".strip()
-        return {"status": {"allowed": verb not in self.forbidden}}
+        return await super().review(path, body)
 
     async def list_pages(self, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
         kind: Resource = arguments[0]

@@ -2,7 +2,7 @@
 
 from aichat_workspace.console.texts import TEXTS
 from tests.fakes.console import TEAM, ConsoleWorld
-from tests.unit.api.teams.team_cluster import Object
+from tests.fakes.reviews import Object
 from tests.unit.console.conftest import Browser
 
 PATH = f"/teams/{TEAM}"

@@ -8,7 +8,7 @@ from aichat_workspace.api.auth.access_reviews import REVIEWERS, AccessRequest, A
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.api.web.responses.problems import ProblemError
-from aichat_workspace.kube.client import Client
+from tests.fakes.reviews import FakeReviews, Object
 from tests.unit.api.clock import FakeClock
 from tests.unit.waiting import turns
 
@@ -16,17 +16,16 @@ ANN, BOB = Caller("ann", "1", ()), Caller("bob", "2", ())
 
 
 @dataclass
-class FakeAccessReviews(Client):
+class SlowReviews(FakeReviews):
     """Allows everything once `answering` is set, and denies the verb `denied`."""
 
     answering: asyncio.Event = field(default_factory=asyncio.Event)
-    specs: list[dict[str, Any]] = field(default_factory=list)
 
-    async def review(self, _: str, body: Any) -> Any:
-        self.specs.append(body["spec"])
+    async def review(self, path: str, body: Object) -> Any:
+        answer = await super().review(path, body)
         await self.answering.wait()
-        denied = body["spec"]["resourceAttributes"]["verb"] == "denied"
-        return {"status": {"allowed": True, "denied": denied}}
+        answer["status"]["denied"] = self.reviews[-1]["verb"] == "denied"
+        return answer
 
     def count(self, caller: Caller) -> int:
         return sum(spec["user"] == caller.username for spec in self.specs)
@@ -39,7 +38,7 @@ def robot(token: int) -> Caller:
 
 
 async def test_a_review_sends_the_caller_and_the_request_without_what_the_caller_wrote() -> None:
-    client = FakeAccessReviews()
+    client = SlowReviews()
     client.answering.set()
     reviews = AccessReviews(client, RateLimits.create(10, 10))
     request = AccessRequest("get", "team", "chat", "log", address=(None, "chat"))
@@ -59,7 +58,7 @@ async def test_a_review_sends_the_caller_and_the_request_without_what_the_caller
 
 
 async def test_reviews_are_limited_per_account_whichever_of_its_tokens_it_uses() -> None:
-    client = FakeAccessReviews()
+    client = SlowReviews()
     client.answering.set()
     reviews = AccessReviews(client, RateLimits.create(1, 3, FakeClock(), "Too many answers."))
     for token in range(3):
@@ -72,7 +71,7 @@ async def test_reviews_are_limited_per_account_whichever_of_its_tokens_it_uses()
 
 
 async def test_many_callers_with_many_reviews_do_not_delay_a_single_one() -> None:
-    client = FakeAccessReviews()
+    client = SlowReviews()
     reviews = AccessReviews(client, RateLimits.create(1e6, 10**6))
     waiting = [
         asyncio.create_task(
@@ -92,7 +91,7 @@ async def test_many_callers_with_many_reviews_do_not_delay_a_single_one() -> Non
 
 
 async def test_many_reviews_of_one_caller_do_not_delay_another_caller() -> None:
-    client = FakeAccessReviews()
+    client = SlowReviews()
     reviews = AccessReviews(client, RateLimits.create(1e6, 10**6))
     waiting = [
         asyncio.create_task(reviews.review(ANN, AccessRequest("get", str(n)))) for n in range(50)

@@ -1,33 +1,23 @@
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
 from aichat_workspace.api.web.limits.anonymous_limits import AnonymousRateLimits, KnownAddresses
 from aichat_workspace.api.web.responses.problems import ProblemError
-from aichat_workspace.kube.client import Client
+from tests.fakes.reviews import FakeReviews
 from tests.unit.api.clock import FakeClock
 
 AUDIENCE = "aichat-workspace-api"
 FLOOD, HOME = "203.0.113.7", "198.51.100.1"
 
 
-class FakeTokenReviews(Client):
-    """Accepts tokens that begin with `good`."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    async def review(self, path: str, body: Any) -> Any:
-        assert path.endswith("/tokenreviews")
-        self.count += 1
-        good = body["spec"]["token"].startswith("good")
-        user = {"username": "ann"}
-        return {"status": {"authenticated": good, "audiences": [AUDIENCE], "user": user}}
+def token_reviews() -> FakeReviews:
+    """Return reviews that accept tokens which begin with `good`."""
+    return FakeReviews(user=lambda token: {"username": "ann"} if token[:4] == "good" else None)
 
 
-def create_authenticator(reviews: FakeTokenReviews) -> Authenticator:
+def create_authenticator(reviews: FakeReviews) -> Authenticator:
     clock = FakeClock()
     limits = AnonymousRateLimits.create(50, 500, KnownAddresses(clock), clock)
     return Authenticator.create(reviews, AUDIENCE, limits)
@@ -49,7 +39,7 @@ async def flood(authenticator: Authenticator, address: str) -> None:
 
 
 async def test_a_flood_of_tokens_blocks_unknown_callers_of_its_address_only() -> None:
-    reviews = FakeTokenReviews()
+    reviews = token_reviews()
     authenticator = create_authenticator(reviews)
     await flood(authenticator, FLOOD)
     assert await status_of(authenticator, "good", HOME) == 200
@@ -57,7 +47,7 @@ async def test_a_flood_of_tokens_blocks_unknown_callers_of_its_address_only() ->
 
 
 async def test_a_known_caller_is_not_blocked_by_a_flood_from_the_same_address() -> None:
-    authenticator = create_authenticator(FakeTokenReviews())
+    authenticator = create_authenticator(token_reviews())
     assert await status_of(authenticator, "good", FLOOD) == 200
     await flood(authenticator, FLOOD)
     authenticator._answers._answers.clear()
@@ -65,15 +55,15 @@ async def test_a_known_caller_is_not_blocked_by_a_flood_from_the_same_address() 
 
 
 async def test_reviews_of_unknown_tokens_are_limited_over_all_addresses() -> None:
-    reviews = FakeTokenReviews()
+    reviews = token_reviews()
     authenticator = create_authenticator(reviews)
     for n in range(1_000):
         await status_of(authenticator, f"made-up-{n}", f"203.0.{n % 100}.1")
-    assert reviews.count == 500
+    assert len(reviews.tokens) == 500
 
 
 async def test_an_address_with_an_accepted_token_gets_new_ones_reviewed_during_a_flood() -> None:
-    authenticator = create_authenticator(FakeTokenReviews())
+    authenticator = create_authenticator(token_reviews())
     assert await status_of(authenticator, "good", HOME) == 200
     for n in range(1_000):
         await status_of(authenticator, f"made-up-{n}", f"203.0.{n % 100}.1")
@@ -102,5 +92,5 @@ def test_all_tokens_of_a_service_account_have_one_identity() -> None:
 
 async def test_a_token_that_is_not_accepted_is_401() -> None:
     with pytest.raises(ProblemError) as raised:
-        await create_authenticator(FakeTokenReviews()).caller("bad", HOME)
+        await create_authenticator(token_reviews()).caller("bad", HOME)
     assert raised.value.status == 401

@@ -1,78 +1,68 @@
 """What callers are told, and by which reviews."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer, Scope
 from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.api.web.responses.problems import ProblemError
-from aichat_workspace.kube.client import Client
+from tests.fakes.reviews import FakeReviews, Object
 
 ANN = Caller("ann", "1", ())
 TEAMS = [f"team-{number:02}" for number in range(50)]
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
-@dataclass
-class FakeAccessReviews(Client):
+@pytest.fixture
+def client() -> FakeReviews:
     """Allows requests in the first team only, and everything to group `all`."""
 
-    attributes: list[dict[str, str]] = field(default_factory=list)
+    def allows(attributes: Object) -> bool:
+        return attributes.get("namespace") == TEAMS[0] or "all" in reviews.specs[-1]["groups"]
 
-    async def review(self, _: str, body: Any) -> Any:
-        spec = body["spec"]
-        self.attributes.append(spec["resourceAttributes"])
-        team = spec["resourceAttributes"].get("namespace", "")
-        return {"status": {"allowed": team == TEAMS[0] or "all" in spec["groups"]}}
+    reviews = FakeReviews(allows=allows)
+    return reviews
 
 
 @pytest.fixture
-def reviews() -> FakeAccessReviews:
-    return FakeAccessReviews()
-
-
-@pytest.fixture
-def authorizer(reviews: FakeAccessReviews) -> Authorizer:
-    return Authorizer.create(reviews, RateLimits.create(1e6, 10**6))
+def authorizer(client: FakeReviews) -> Authorizer:
+    return Authorizer.create(client, RateLimits.create(1e6, 10**6))
 
 
 async def test_a_scope_takes_one_review_per_team_and_one_for_all(
-    reviews: FakeAccessReviews, authorizer: Authorizer
+    client: FakeReviews, authorizer: Authorizer
 ) -> None:
     for _ in range(2):
         scope = await authorizer.scope(ANN, "watch", lambda: TEAMS)
         assert scope == Scope(everywhere=False, teams=frozenset(TEAMS[:1]))
-        assert len(reviews.attributes) == 1 + len(TEAMS)
+        assert len(client.reviews) == 1 + len(TEAMS)
 
 
 async def test_a_scope_everywhere_takes_one_review(
-    reviews: FakeAccessReviews, authorizer: Authorizer
+    client: FakeReviews, authorizer: Authorizer
 ) -> None:
     scope = await authorizer.scope(Caller("root", "", ("all",)), "watch", lambda: TEAMS)
     assert scope == Scope(everywhere=True)
-    assert len(reviews.attributes) == 1
+    assert len(client.reviews) == 1
 
 
 async def test_the_tokens_of_one_account_share_all_answers(
-    reviews: FakeAccessReviews, authorizer: Authorizer
+    client: FakeReviews, authorizer: Authorizer
 ) -> None:
     for token in range(150):
         caller = Caller("system:serviceaccount:a:b", "1", (), ((CREDENTIAL, (str(token),)),))
         await authorizer.scope(caller, "list", lambda: TEAMS)
         assert not await authorizer.allows(caller, AccessRequest("get", TEAMS[1], "chat"))
-    assert len(reviews.attributes) == 2 + len(TEAMS)
+    assert len(client.reviews) == 2 + len(TEAMS)
 
 
 async def test_a_request_does_not_use_the_scopes_older_refusal(
-    reviews: FakeAccessReviews, authorizer: Authorizer
+    client: FakeReviews, authorizer: Authorizer
 ) -> None:
     await authorizer.scope(ANN, "watch", lambda: TEAMS)
-    reviews.attributes.clear()
+    client.reviews.clear()
     assert not await authorizer.allows(ANN, AccessRequest("watch", TEAMS[1]))
-    assert len(reviews.attributes) == 1
+    assert len(client.reviews) == 1
 
 
 async def test_answers_are_in_the_order_of_the_requests(authorizer: Authorizer) -> None:

@@ -13,7 +13,7 @@ TEAMS = [f"team-{number:03}" for number in range(50)]
 
 
 @dataclass
-class FakeReviews:
+class Questions:
     """Allows the first team only; answers `remaining` questions more, and then waits or fails."""
 
     remaining: int = 1_000_000
@@ -49,7 +49,7 @@ def cache(clock: FakeClock) -> TeamAnswersCache[str]:
 
 
 async def test_a_few_workers_ask_for_many_teams(cache: TeamAnswersCache[str]) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     tasks = len(asyncio.all_tasks())
     asking = asyncio.create_task(cache.allowed("ann", TEAMS, reviews))
     await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_a_few_workers_ask_for_many_teams(cache: TeamAnswersCache[str]) ->
 async def test_known_answers_make_no_review_and_no_task(
     cache: TeamAnswersCache[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     first = await cache.allowed("ann", TEAMS, reviews)
 
     def no_task(*_: object, **__: object) -> None:
@@ -76,7 +76,7 @@ async def test_known_answers_make_no_review_and_no_task(
 
 
 async def test_a_new_team_is_reviewed_alone(cache: TeamAnswersCache[str]) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     await cache.allowed("ann", TEAMS, reviews)
     reviews.teams.clear()
     await cache.allowed("ann", [*TEAMS, "new"], reviews)
@@ -84,7 +84,7 @@ async def test_a_new_team_is_reviewed_alone(cache: TeamAnswersCache[str]) -> Non
 
 
 async def test_callers_have_separate_answers(cache: TeamAnswersCache[str]) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     await cache.allowed("ann", TEAMS, reviews)
     await cache.allowed("bob", TEAMS, reviews)
     assert len(reviews.teams) == 2 * len(TEAMS)
@@ -93,7 +93,7 @@ async def test_callers_have_separate_answers(cache: TeamAnswersCache[str]) -> No
 async def test_a_refusal_is_kept_for_half_a_minute_and_a_permission_for_ten_seconds(
     cache: TeamAnswersCache[str], clock: FakeClock
 ) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     await cache.allowed("ann", TEAMS, reviews)
     for now, teams in ((9.9, []), (10.0, TEAMS[:1]), (29.9, TEAMS[:1]), (30.0, TEAMS[1:])):
         clock.now = now
@@ -116,7 +116,7 @@ async def _end_renewal(cache: TeamAnswersCache[str]) -> None:
 async def test_a_permission_near_its_expiry_is_renewed_once_in_the_background(
     cache: TeamAnswersCache[str], clock: FakeClock
 ) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     await cache.allowed("ann", TEAMS, reviews)
     reviews.teams.clear()
     clock.now = 6.0
@@ -132,7 +132,7 @@ async def test_a_permission_near_its_expiry_is_renewed_once_in_the_background(
 async def test_a_renewal_that_fails_is_no_warning_and_the_next_call_asks_again(
     cache: TeamAnswersCache[str], clock: FakeClock
 ) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     await cache.allowed("ann", TEAMS, reviews)
     clock.now = 7.0
     reviews.remaining, reviews.error = 0, ValueError("no answer")
@@ -144,7 +144,7 @@ async def test_a_renewal_that_fails_is_no_warning_and_the_next_call_asks_again(
 
 
 async def test_calls_for_the_same_teams_share_the_reviews(cache: TeamAnswersCache[str]) -> None:
-    reviews = FakeReviews()
+    reviews = Questions()
     calls = [cache.allowed("ann", TEAMS, reviews) for _ in range(20)]
     assert set(await asyncio.gather(*calls)) == {frozenset(TEAMS[:1])}
     assert sorted(reviews.teams) == TEAMS
@@ -154,7 +154,7 @@ async def test_calls_for_the_same_teams_share_the_reviews(cache: TeamAnswersCach
 async def test_a_call_that_ends_early_ends_its_reviews_and_keeps_the_answers(
     cache: TeamAnswersCache[str], end: str
 ) -> None:
-    reviews = FakeReviews(remaining=20, error=ValueError() if end == "failed" else None)
+    reviews = Questions(remaining=20, error=ValueError() if end == "failed" else None)
     call = asyncio.create_task(cache.allowed("ann", TEAMS, reviews))
     await turns()
     if end == "cancelled":
@@ -172,7 +172,7 @@ async def test_a_call_that_ends_early_ends_its_reviews_and_keeps_the_answers(
 
 async def test_the_answers_of_those_who_asked_long_ago_are_forgotten_first() -> None:
     cache: TeamAnswersCache[str] = TeamAnswersCache(8, FakeClock(), max_answers=120)
-    reviews = FakeReviews()
+    reviews = Questions()
     for caller in ("ann", "bob", "ann", "eve"):
         await cache.allowed(caller, TEAMS, reviews)
     reviews.teams.clear()
@@ -186,7 +186,7 @@ async def test_the_answers_of_those_who_asked_long_ago_are_forgotten_first() -> 
 async def test_teams_that_are_gone_are_forgotten(
     cache: TeamAnswersCache[str], clock: FakeClock
 ) -> None:
-    await cache.allowed("ann", TEAMS, FakeReviews())
+    await cache.allowed("ann", TEAMS, Questions())
     clock.now = 31.0
-    await cache.allowed("ann", TEAMS[:2], FakeReviews())
+    await cache.allowed("ann", TEAMS[:2], Questions())
     assert cache._total == 2

@@ -1,7 +1,7 @@
 """A cluster in memory with one team, its RoleBindings and its service accounts."""
 
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
@@ -14,7 +14,6 @@ from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.metadata import labels
 from aichat_workspace.foundation.resource import Resource
-from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
     ApiError,
@@ -23,8 +22,8 @@ from aichat_workspace.kube.errors import (
     TooLargeError,
 )
 from tests.fakes.listing import take_list
+from tests.fakes.reviews import FakeReviews, Object
 
-Object = dict[str, Any]
 Key = tuple[str, str, str]
 TEAM: Final = "team-a"
 ANN: Final = Caller("ann", "1", ())
@@ -44,13 +43,10 @@ def namespace(name: str = TEAM, **metadata: Any) -> Object:
 
 
 @dataclass
-class TeamCluster(Client):
+class TeamCluster(FakeReviews):
     """Keeps what is created; a kind that is `broken` can't be written."""
 
-    allows: Callable[[Object], bool] = lambda _: True
-    """Decides reviews by their resource attributes."""
     objects: dict[Key, Object] = field(default_factory=dict)
-    reviews: list[Object] = field(default_factory=list)
     token_requests: list[Object] = field(default_factory=list)
     dry_runs: list[str] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
@@ -146,18 +142,12 @@ class TeamCluster(Client):
             del self.objects[key]
 
     async def review(self, path: str, body: Object) -> Any:
-        if body["kind"] == "TokenReview":
-            user = {"username": body["spec"]["token"], "uid": "1"}
-            audiences = body["spec"]["audiences"]
-            return {"status": {"authenticated": True, "audiences": audiences, "user": user}}
         if body["kind"] == "TokenRequest":
             if self.broken == "TokenRequest":
                 raise ApiError(500, "InternalError", "broken")
             self.token_requests.append({"path": path, **body["spec"]})
             return {"status": {"token": "a.b.c", "expirationTimestamp": "2026-01-02T00:00:00Z"}}
-        attributes = body["spec"]["resourceAttributes"]
-        self.reviews.append(attributes)
-        return {"status": {"allowed": self.allows(attributes)}}
+        return await super().review(path, body)
 
 
 def team_roles(cluster: TeamCluster, *namespaces: Object) -> TeamRoles:
