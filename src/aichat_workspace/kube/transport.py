@@ -14,6 +14,7 @@ import structlog
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from aichat_workspace.foundation.error_text import error_text
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.leases.server_clock import ServerClock
 
@@ -178,7 +179,7 @@ def translate_errors(activity: str) -> Iterator[None]:
     except errors.UnreachableError:
         raise
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        reason = str(error) or type(error).__name__
+        reason = error_text(error)
         raise errors.UnreachableError(f"{activity}: {reason}") from error
     except orjson.JSONDecodeError as error:
         raise errors.UnreachableError(f"{activity}: the answer was torn: {error}") from error

@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from aichat_workspace.foundation.error_text import error_text
 from aichat_workspace.foundation.image_names import DOCKER_HUB
 from aichat_workspace.oci.address import Address
 from aichat_workspace.oci.credentials import Login
@@ -272,7 +273,7 @@ class Registry:
         return OciError(what, message, fix, cause)
 
     def _unreachable(self, error: httpx2.TransportError, what: str) -> OciError:
-        reason = str(error) or type(error).__name__
+        reason = error_text(error)
         fix = f"look whether {self.address} runs and can be reached from here, and run this again"
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             fix = "name the file of its certificate authority with --ca"

@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from aichat_workspace.foundation.bounded_bytes import read_bounded
+from aichat_workspace.foundation.error_text import error_text
 from aichat_workspace.foundation.json_lines import (
     LineTooLongError,
     read_json_lines,
@@ -258,7 +259,7 @@ class OllamaClient:
         except TimeoutError as error:
             raise OllamaUnreachableError(f"no word from it for {idle_seconds:.0f} s") from error
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
-            raise OllamaUnreachableError(str(error) or type(error).__name__) from error
+            raise OllamaUnreachableError(error_text(error)) from error
 
 
 def _is_last_piece(event: dict[str, Any]) -> bool:

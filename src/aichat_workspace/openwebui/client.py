@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 import orjson
 
+from aichat_workspace.foundation.error_text import error_text
 from aichat_workspace.openwebui.errors import (
     NotAdministratorError,
     OpenWebUIError,
@@ -134,7 +135,7 @@ async def _send(
     try:
         return await transport(method, path, data, {**_HEADERS, **(headers or {})})
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        raise OpenWebUIUnreachableError(str(error) or type(error).__name__) from error
+        raise OpenWebUIUnreachableError(error_text(error)) from error
 
 
 def _require_done(reply: Reply) -> None:

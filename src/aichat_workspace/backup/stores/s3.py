@@ -21,6 +21,7 @@ from httpx2 import Client, Response
 from aichat_workspace.backup.errors import BackupError, StoreError
 from aichat_workspace.backup.stores.sigv4 import SigV4
 from aichat_workspace.backup.stores.store import Sink, Source, StoredObject
+from aichat_workspace.foundation.error_text import error_text
 
 PART_BYTES: Final = 32 * 1024 * 1024
 """An upload has up to two in memory. S3 takes 10,000 parts, so a backup has up to 312 GiB."""
@@ -145,7 +146,7 @@ class S3Store:
                 if response.status_code not in _BUSY:
                     return self._checked(what, response)
             except httpx2.TransportError as error:
-                reason = str(error) or type(error).__name__
+                reason = error_text(error)
             _log.warning("asked again", what=what, bucket=self.bucket, reason=reason)
             self.pause(pause)
         with _translated(what, self.bucket):
@@ -239,7 +240,7 @@ def _translated(what: str, bucket: str) -> Iterator[None]:
     try:
         yield
     except httpx2.HTTPError as error:
-        reason = str(error) or type(error).__name__
+        reason = error_text(error)
         raise StoreError(f"can't {what} in bucket {bucket!r}: {reason}; {_OTHER_FIX}") from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aichat_workspace.cli.client import problems
 from aichat_workspace.cli.client.events import Event, parse_events, split_lines
+from aichat_workspace.foundation.error_text import error_text
 
 if TYPE_CHECKING:
     import httpx2
@@ -77,7 +78,7 @@ class Api:
                 headers=headers,
             )
         except httpx2.TransportError as error:
-            raise problems.unreachable(what, self.url, _reason(error)) from None
+            raise problems.unreachable(what, self.url, error_text(error)) from None
         return self._answer(what, response, path)
 
     def workspaces(self, query: Query | None = None) -> list[Json]:
@@ -161,7 +162,7 @@ class Api:
             finally:
                 response.close()
         except (httpx2.TransportError, httpx2.StreamError) as error:
-            raise problems.unreachable(what, self.url, _reason(error)) from None
+            raise problems.unreachable(what, self.url, error_text(error)) from None
 
     def _answer(self, what: str, response: "httpx2.Response", path: str) -> Answer:
         document = _document(response)
@@ -210,7 +211,3 @@ def _document(response: "httpx2.Response") -> Json | None:
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__

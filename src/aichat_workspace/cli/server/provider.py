@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.lines import plain
+from aichat_workspace.foundation.error_text import error_text
 from aichat_workspace.foundation.tokens import claims, is_for_client
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Provider:
         except httpx2.TimeoutException:
             raise
         except (httpx2.HTTPError, ValueError) as error:
-            raise self.failure(str(error) or type(error).__name__) from None
+            raise self.failure(error_text(error)) from None
         if isinstance(document, dict) and isinstance(document.get("error"), str):
             raise OAuthError(document["error"], str(document.get("error_description") or ""))
         if not answer.is_success or not isinstance(document, dict):
@@ -145,7 +146,7 @@ def open_provider(client: Client, trust: "ssl.SSLContext") -> Iterator[Provider]
             answer.raise_for_status()
             metadata = answer.json()
         except (httpx2.HTTPError, ValueError) as error:
-            raise unknown.failure(str(error) or type(error).__name__) from None
+            raise unknown.failure(error_text(error)) from None
         if (
             not isinstance(metadata, dict)
             or str(metadata.get("issuer")).rstrip("/") != client.issuer
