@@ -15,15 +15,24 @@ _UNKNOWN: Final = "somebody, perhaps a second operator"
 _PAUSE: Final = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """Of the specs that say how the objects of a workspace are to be."""
+
+    workspace: int
+    platform: int
+    """0 where there is no AIChatPlatform."""
+
+
 @dataclass(slots=True)
 class _Series:
     """Repairs of one object to the same state, with pauses of less than five minutes."""
 
     repair: Repair
     """The last one."""
-    generation: int
-    """Of the workspace. Another spec may have brought the object to another state meanwhile, or
-    taken it away: to come back to this one is no repair."""
+    generations: Generations
+    """Another spec may have brought the object to another state meanwhile, or taken it away: to
+    come back to this one is no repair."""
     count: int
     last: datetime
 
@@ -35,19 +44,21 @@ class RepairLog:
     _series: dict[str, dict[Ref, _Series]] = field(default_factory=dict)
     """By workspace; the longest ago repaired comes first."""
 
-    def note(self, name: str, generation: int, repairs: Iterable[Repair], now: datetime) -> bool:
-        """Count what a plan has put back for a generation of the workspace. Return whether any of
-        it was put back before."""
+    def note(
+        self, name: str, generations: Generations, repairs: Iterable[Repair], now: datetime
+    ) -> bool:
+        """Count what a plan has put back that these generations ask for. Return whether any of it
+        was put back before."""
         running, is_repeated = self._running(name, now), False
         for repair in repairs:
             previous = running.get(repair.ref)
             is_same = (
                 previous is not None
-                and previous.generation == generation
+                and previous.generations == generations
                 and previous.repair.digest == repair.digest
             )
             count = previous.count + 1 if previous and is_same else 1
-            running[repair.ref] = _Series(repair, generation, count, now)
+            running[repair.ref] = _Series(repair, generations, count, now)
             is_repeated |= count > 1
         self._series.pop(name, None)
         if running:

@@ -29,7 +29,7 @@ from aichat_workspace.kube.controller import Result
 from aichat_workspace.operator.executor import Outcome
 from aichat_workspace.operator.failures import Failures
 from aichat_workspace.operator.models.servers import ServerProgress
-from aichat_workspace.operator.repair_log import RepairLog
+from aichat_workspace.operator.repair_log import Generations, RepairLog
 from aichat_workspace.operator.writer import Writer
 
 _DELETION_RECHECK_SECONDS: Final = 30.0
@@ -89,7 +89,8 @@ class Reporter:
         now, name = self.now(), decision.workspace.spec.workspace_name
         is_tried = is_written and not outcome.is_stopped
         repairs = _repairs(decision, outcome) if is_tried and not outcome.error else ()
-        is_repeated = self.repair_log.note(name, decision.workspace.generation, repairs, now)
+        generations = Generations(decision.workspace.generation, snapshot.platform_generation)
+        is_repeated = self.repair_log.note(name, generations, repairs, now)
         problem = self._passing(decision.workspace, outcome, now)
         problem = problem or decision.delay or self.repair_log.problem(name)
         inputs = replace(

@@ -51,6 +51,7 @@ class Snapshots:
         return Snapshot(
             claimants=claimants,
             platform=platform,
+            platform_generation=self.caches.platform_generation,
             unknown_settings=self._unknown_settings(),
             new_secrets=self.new_secrets(),
             observed=observed,

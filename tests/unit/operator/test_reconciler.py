@@ -345,6 +345,26 @@ async def test_what_a_reconcile_wrote_is_charged(world: World) -> None:
     assert (await world.reconciler.reconcile(NAME)).cost == 0.05, "an edit is no fight"
 
 
+async def test_what_settings_take_away_and_bring_back_again_and_again_is_no_fight(
+    world: World,
+) -> None:
+    """As who tries a Gateway does: each time an Ingress or a route goes."""
+    world.apply()
+    await world.reconcile()
+    gateways = [{"gateway": {"name": "front", "namespace": "edge"}}, {}] * 3
+    costs = []
+    for generation, ingress in enumerate(gateways, start=1):
+        platform = {
+            "apiVersion": names.API_VERSION,
+            "kind": "AIChatPlatform",
+            "metadata": {"name": "default", "generation": generation},
+            "spec": {"ingress": ingress},
+        }
+        world.caches.platform.observe(world.cluster.store(platform))
+        costs.append((await world.reconciler.reconcile(NAME)).cost)
+    assert costs == [0.05] * len(gateways)
+
+
 async def test_an_operator_that_crashes_on_a_workspace_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,23 +1,25 @@
 """Who keeps changing an object is named, and who changes the spec is not."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.repairs import Repair
-from aichat_workspace.operator.repair_log import RepairLog
+from aichat_workspace.operator.repair_log import Generations, RepairLog
 from tests.unit.domain.samples import NOW
 
 SERVICE = Ref("Service", "team-a", "web")
 MANY = 5
+ASKED = Generations(workspace=1, platform=1)
 
 
 def noted(repairs: list[Repair], pause: timedelta = timedelta(seconds=10)) -> str:
     """Return what is reported after these repairs."""
     log = RepairLog()
     for number, repair in enumerate(repairs):
-        log.note("team-a", 1, [repair], NOW + number * pause)
+        log.note("team-a", ASKED, [repair], NOW + number * pause)
     problem = log.problem("team-a")
     return problem.message if problem else ""
 
@@ -46,10 +48,12 @@ def test_what_is_wanted_otherwise_each_time_is_no_fight() -> None:
     assert noted([Repair(SERVICE, f"d{number}") for number in range(2 * MANY)]) == ""
 
 
-def test_what_another_spec_has_taken_away_and_brought_back_is_no_fight() -> None:
+@pytest.mark.parametrize("spec", ["workspace", "platform"])
+def test_what_another_spec_has_taken_away_and_brought_back_is_no_fight(spec: str) -> None:
     log = RepairLog()
     for generation in range(1, 2 * MANY):
-        assert not log.note("team-a", generation, [Repair(SERVICE, "d", is_gone=True)], NOW)
+        generations = replace(ASKED, **{spec: generation})
+        assert not log.note("team-a", generations, [Repair(SERVICE, "d", is_gone=True)], NOW)
     assert log.problem("team-a") is None
 
 
@@ -60,12 +64,12 @@ def test_repairs_with_long_pauses_are_no_fight() -> None:
 def test_a_fight_is_over_after_five_minutes_without_a_repair() -> None:
     log = RepairLog()
     for _ in range(MANY):
-        log.note("team-a", 1, [Repair(SERVICE, "d")], NOW)
+        log.note("team-a", ASKED, [Repair(SERVICE, "d")], NOW)
     assert log.ends_in_seconds("team-a", NOW + timedelta(minutes=1)) == 240
-    log.note("team-a", 1, [], NOW + timedelta(minutes=4))
+    log.note("team-a", ASKED, [], NOW + timedelta(minutes=4))
     assert log.problem("team-a") is not None
     assert log.problem("team-b") is None
-    log.note("team-a", 1, [], NOW + timedelta(minutes=5))
+    log.note("team-a", ASKED, [], NOW + timedelta(minutes=5))
     assert log.problem("team-a") is None
     assert log.ends_in_seconds("team-a", NOW) is None
     assert not log._series, "nothing is left of it"
@@ -73,7 +77,7 @@ def test_a_fight_is_over_after_five_minutes_without_a_repair() -> None:
 
 def test_a_workspace_that_is_not_repaired_any_more_is_forgotten() -> None:
     log = RepairLog()
-    assert not log.note("team-a", 1, [Repair(SERVICE, "d")], NOW)
-    assert log.note("team-a", 1, [Repair(SERVICE, "d")], NOW)
-    log.note("team-b", 1, [], NOW + timedelta(minutes=5))
+    assert not log.note("team-a", ASKED, [Repair(SERVICE, "d")], NOW)
+    assert log.note("team-a", ASKED, [Repair(SERVICE, "d")], NOW)
+    log.note("team-b", ASKED, [], NOW + timedelta(minutes=5))
     assert not log._series

@@ -46,3 +46,5 @@ class Snapshot:
     """ConfigMaps of the system namespace that the settings name, by name."""
     unknown_settings: Mapping[str, str] = field(default_factory=dict)
     """Top-level settings that can't be read and have no earlier value, and why."""
+    platform_generation: int = 0
+    """Of the AIChatPlatform; 0 where there is none."""

@@ -273,6 +273,12 @@ class Caches:
         """The AIChatPlatform as the API server has it."""
         return self.platform.get("", PLATFORM_NAME)
 
+    @property
+    def platform_generation(self) -> int:
+        """How often the AIChatPlatform's spec was changed; 0 where there is none."""
+        platform = self.present_platform()
+        return platform["metadata"].get("generation", 0) if platform else 0
+
     def platform_inputs(self, platform: Json) -> PlatformInputs:
         """What the platform's status is computed from. It costs the same with any number of
         workspaces."""
