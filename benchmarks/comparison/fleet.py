@@ -20,6 +20,8 @@ from benchmarks.comparison import standin
 _NAME, _UID = "@name@", "@uid@@@@"
 _UID_DIGITS: Final = len(_UID)
 _VERSION: Final = 1_000_000  # of all objects; a write gets a later one
+# What waits for a kind that is not installed watches its definition, which stays away.
+_DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _ROOT: Final = re.compile(r"(?P<root>/api/v1|/apis/[^/]+/[^/]+)/(?P<rest>.+)")
 
 Json = dict[str, Any]
@@ -157,7 +159,7 @@ class Fleet:
         if "/proxy/" in request.path:
             reply = standin.REPLIES.get((request.method, request.path.partition("/proxy")[2]))
             return web.json_response(reply, status=404 if reply is None else 200)
-        if listing is not None and "watch" in request.query:
+        if "watch" in request.query and (listing is not None or request.path == _DEFINITIONS):
             return await self._watch(request)
         self.requests, self.requested_at = self.requests + 1, time.time()
         if request.method == "GET":

@@ -170,3 +170,16 @@ def test_maps_are_merged_and_lists_replaced() -> None:
     assert merge({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2], "d": 3}}) == {
         "a": {"b": 1, "c": [2], "d": 3}
     }
+
+
+async def test_a_kind_that_is_not_installed_is_not_asked_for_again_and_again(fleet: Fleet) -> None:
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    async with (
+        TestServer(fleet.application()) as server,
+        ClientSession(server.make_url("/")) as api,
+    ):
+        watch = {"watch": "true", "timeoutSeconds": "0"}
+        routes = await api.get("/apis/example.org/v1/routes")
+        definition = await api.get(definitions, params=watch)
+        assert (routes.status, definition.status, fleet.requests) == (404, 200, 1)
+        assert await definition.read() == b""
