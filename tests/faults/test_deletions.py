@@ -5,7 +5,7 @@ import pytest
 from tests.faults.conftest import Operator, Rest
 from tests.faults.oracles import are_gone, assert_nothing_remains
 from tests.faults.proxy import Beside, Call, Fault, Proxy
-from tests.faults.steps import are_healed, delete, make, of_making, once_each
+from tests.faults.steps import delete, heal, make, of_making, once_each
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.waiting import eventually
 
@@ -58,6 +58,6 @@ def test_what_is_removed_by_hand_right_after_its_write_comes_back(
     proxy.rule = once_each(names, remove, struck)
     make(cluster, *names)
     eventually(lambda: struck == {*names}, "each write came", 240)
-    eventually(lambda: are_healed(cluster, *names), "all are as the undisturbed one", 240)
+    heal(cluster, *names)
     delete(cluster, *names, before=before)
     assert operator.alive
