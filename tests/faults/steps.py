@@ -67,12 +67,17 @@ def once_each(
     return rule
 
 
-def are_healed(cluster: Cluster, *names: str) -> bool:
-    """O5, and O1 after the edits of other clients."""
-    if not are_made(cluster, *names):
-        return False
-    try:
-        assert_same_objects(cluster, CALM, *names, edited=True)
-    except AssertionError:
-        return False
-    return True
+def heal(cluster: Cluster, *names: str, seconds: float = 240) -> None:
+    """Wait for O5, and O1 after the edits of other clients."""
+
+    def differences() -> str:
+        try:
+            assert_same_objects(cluster, CALM, *names, edited=True)
+        except AssertionError as error:
+            return str(error)
+        return ""
+
+    def is_healed() -> bool:
+        return are_made(cluster, *names) and not differences()
+
+    eventually(is_healed, "all are as the undisturbed one", seconds, differences)

@@ -14,7 +14,7 @@ from tests.faults.oracles import (
     writes,
 )
 from tests.faults.proxy import Call, Fault, Hold, Proxy, Recorded, Stream
-from tests.faults.steps import are_healed, assert_as_undisturbed, delete, make
+from tests.faults.steps import assert_as_undisturbed, delete, heal, make
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.waiting import eventually, let_pass
 
@@ -58,7 +58,7 @@ def test_each_event_that_is_lost_with_its_connection_comes_again(
     eventually(lambda: are_made(cluster, *names), "all are made", 240)
     assert_as_undisturbed(cluster, *names)
     cluster.kube.delete("deployment", "unheard-a-openwebui", "unheard-a")
-    eventually(lambda: are_healed(cluster, *names), "it is back", 120)
+    heal(cluster, *names, seconds=120)
     rest("F4")
     delete(cluster, *names, before=before)
     assert {kind for kind, _, _ in lost} == {"ADDED", "MODIFIED", "DELETED"}
@@ -88,7 +88,7 @@ def test_an_event_of_a_write_of_ours_need_not_come_at_all(
     assert_as_undisturbed(cluster, *names)
     for name in names:
         cluster.kube.delete("service", f"{name}-ollama", name)
-    eventually(lambda: are_healed(cluster, *names), "they are back", 120)
+    heal(cluster, *names, seconds=120)
     delete(cluster, *names, before=before)
     assert len(swallowed) >= 2 * 14, "of each object"
 
@@ -121,7 +121,7 @@ def test_a_creation_and_a_deletion_that_come_as_one_leave_nothing_wrong(
         foreign.pop("status", None)
         cluster.kube.delete(kind, "joined-openwebui", "joined")
         cluster.kube.apply(foreign)
-    eventually(lambda: are_healed(cluster, "joined"), "they are ours again", 120)
+    heal(cluster, "joined", seconds=120)
     assert deletions.keys() == {"Deployment", "Service", "Ingress"}
     is_deaf.set()
     tried = len(writes(proxy))
@@ -189,7 +189,7 @@ def test_a_restart_with_an_older_list_harms_nothing_that_is_newer(
     credentials = cluster.get("secret", "former-credentials", "-n", SYSTEM)["data"]
     for old in lists:
         act_on(old, proxy, operator)
-        eventually(lambda: are_healed(cluster, "former"), "as the undisturbed one", 120)
+        heal(cluster, "former", seconds=120)
         assert namespace_uid(cluster) == uid
         assert cluster.get("secret", "former-credentials", "-n", SYSTEM)["data"] == credentials
     assert creations(cluster, "former") == lives, "nothing was made once more"

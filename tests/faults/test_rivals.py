@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.faults.conftest import Operator, Rest
 from tests.faults.oracles import are_made, assert_nothing_twice, became
 from tests.faults.proxy import Beside, Call, Fault, Proxy
-from tests.faults.steps import CALM, are_healed, delete, make, of_making, once_each
+from tests.faults.steps import CALM, delete, heal, make, of_making, once_each
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.integration.tenants import condition
 from tests.waiting import eventually
@@ -44,7 +44,7 @@ def test_a_foreign_object_in_the_place_of_any_of_ours_becomes_ours(
     proxy.rule = once_each(names, preempt, struck)
     make(cluster, *names)
     eventually(lambda: struck == {*names}, "each write came", 240)
-    eventually(lambda: are_healed(cluster, *names), "all are as the undisturbed one", 240)
+    heal(cluster, *names)
     rest("F8")
     delete(cluster, *names, before=before)
     assert operator.alive
@@ -107,7 +107,7 @@ def test_what_others_have_in_the_place_of_namespace_or_credentials_is_not_touche
         assert {entry["manager"] for entry in metadata.get("managedFields", ())} <= {"kubectl"}
         assert "deletionTimestamp" not in metadata
         cluster.kube.delete(kind, name, namespace)
-    eventually(lambda: are_healed(cluster, "pitched", "locked"), "both are made", 180)
+    heal(cluster, "pitched", "locked", seconds=180)
     delete(cluster, "pitched", "locked", before=before)
     assert operator.alive
 
@@ -153,7 +153,7 @@ def test_a_competing_writer_loses_and_its_own_namespace_is_left_alone(
         make(cluster, *names)
         eventually(lambda: are_made(cluster, *names), "all are made", 120)
         eventually(lambda: len(edits) > 40, "the rival has done much", 60)
-    eventually(lambda: are_healed(cluster, *names), "all are as the undisturbed one", 180)
+    heal(cluster, *names, seconds=180)
     assert_nothing_twice(cluster, *names)
     assert versions(cluster) == decoys
     cluster.kubectl("delete", "namespace", DECOY, "--timeout=60s")
@@ -211,7 +211,7 @@ def test_a_terminating_namespace_is_waited_for(
     )
     for name in names:
         cluster.kube.patch("configmap", "holds", name, {"metadata": {"finalizers": None}})
-    eventually(lambda: are_healed(cluster, *names), "both are as the undisturbed one", 240)
+    heal(cluster, *names)
     delete(cluster, *names, before=before)
     assert operator.alive
     assert proxy.done

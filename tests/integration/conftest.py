@@ -214,8 +214,13 @@ def start_operator(
             env={**os.environ, "KUBECONFIG": str(kubeconfig), **environment},
             stderr=out,
         )
+
+    def runs() -> bool:
+        assert process.poll() is None, f"the operator ended as it started:\n{log.read_text()}"
+        return starts() > before
+
     try:
-        eventually(lambda: starts() > before, "the operator to start", story=log.read_text)
+        eventually(runs, "the operator to start", story=log.read_text)
     except AssertionError:
         process.kill()
         process.wait()

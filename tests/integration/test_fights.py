@@ -9,7 +9,7 @@ from aichat_workspace.kube import client as client_module
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.store import Store
-from tests.integration.conftest import SYSTEM, Cluster, workspace
+from tests.integration.conftest import OPERATOR, SYSTEM, Cluster, workspace
 from tests.integration.tenants import condition
 from tests.unit.waiting import until
 from tests.waiting import eventually
@@ -39,6 +39,35 @@ def test_who_changes_a_field_again_and_again_is_named(cluster: Cluster) -> None:
     assert "Deployment fought/fought-openwebui (spec.replicas)" in message
     assert "by 'kubectl'" in message
     cluster.kube.delete("aiws", "fought", SYSTEM)
+
+
+def test_who_wrote_an_object_with_all_its_defaults_owns_none_of_them_in_the_end(
+    cluster: Cluster,
+) -> None:
+    """As a backup that is restored: to remove a default changes nothing, again and again."""
+
+    def owners(kind: str) -> set[str]:
+        obj = cluster.get(f"{kind}/restored-openwebui", "-n", "restored", "--show-managed-fields")
+        entries = obj["metadata"]["managedFields"]
+        return {entry["manager"] for entry in entries if "f:spec" in entry["fieldsV1"]}
+
+    def restore(kind: str) -> None:
+        obj = cluster.get(f"{kind}/restored-openwebui", "-n", "restored")
+        metadata = {key: obj["metadata"][key] for key in ("name", "namespace", "labels")}
+        spec = {key: value for key, value in obj["spec"].items() if key != "clusterIPs"}
+        backup = {**obj, "metadata": metadata, "spec": {**spec, "clusterIP": ""}}
+        if kind == "deployment":
+            backup["spec"] = spec
+        del backup["status"]
+        cluster.kube.delete(kind, "restored-openwebui", "restored")
+        cluster.kube.apply(backup)
+
+    cluster.apply(workspace("restored"))
+    eventually(lambda: created(cluster, "restored"), "restored is provisioned")
+    for kind in ("service", "deployment"):
+        restore(kind)
+        eventually(lambda: owners(kind) == {OPERATOR}, "it is ours alone")  # noqa: B023
+    cluster.kube.delete("aiws", "restored", SYSTEM)
 
 
 def test_of_the_copies_of_credentials_only_the_present_one_stays(cluster: Cluster) -> None:

@@ -47,7 +47,11 @@ def cluster() -> Iterator[Cluster]:
 def running_operator(kubeconfig: Path, folder: Path) -> Iterator[int]:
     """Give the operator's process ID. It ends in time, and its log holds no traceback."""
     log = folder / "log"
-    command = (sys.executable, str(Path(__file__).with_name("operator.py")), str(folder / "usage"))
+    command = (
+        sys.executable,
+        str(Path(__file__).with_name("watched_operator.py")),
+        str(folder / "usage"),
+    )
     process: subprocess.Popen[bytes] = start_operator(
         kubeconfig, log, command, ENV="dev", PROBE_PORT="0"
     )

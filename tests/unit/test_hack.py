@@ -68,6 +68,18 @@ def kubectl(tmp_path: Path) -> Kubectl:
     return Kubectl(tmp_path)
 
 
+def test_no_script_has_the_name_of_a_module_of_python() -> None:
+    """Python looks for modules beside the script first, so that script would be all of them."""
+    scripts = [
+        file
+        for folder in ("benchmarks", "config", "hack", "tests")
+        for file in (ROOT / folder).rglob("*.py")
+        if '__name__ == "__main__"' in file.read_text()
+    ]
+    assert scripts
+    assert [file for file in scripts if file.stem in sys.stdlib_module_names] == []
+
+
 def test_demo_down_removes_workspace_user_and_operator_and_says_where(kubectl: Kubectl) -> None:
     ran = kubectl.run("demo-down")
     assert ran.returncode == 0, ran.stderr

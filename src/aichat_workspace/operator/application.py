@@ -8,7 +8,6 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final, NoReturn
 
 import aiohttp
@@ -43,7 +42,6 @@ from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import probes, servers
 
 _WORKERS: Final = 8
-_RESOLV_CONF: Final = Path("/etc/resolv.conf")
 _log: Final = structlog.get_logger()
 
 
@@ -95,7 +93,7 @@ class Application:
         self._tracing = tracing
         self._confined = asyncio.Event()
         self._queue: Queue[str] = Queue(metrics.on_wait)
-        dns_servers = () if settings.dev else resolvers(_RESOLV_CONF.read_text())
+        dns_servers = () if settings.dev else resolvers(settings.resolv_conf.read_text())
         self._caches = Caches(client, self._queue.add, self._on_settings, dns_servers)
         self._rollouts = Rollouts(self._caches, self._queue.add)
         self._election = Election(client, _lease_config(), on_change=metrics.on_leader)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 
@@ -13,6 +14,8 @@ class Settings:
     dev: bool
     kubeconfig: str | None
     probe_port: int
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    """Names the cluster's DNS servers, which every workspace may ask. A laptop's is not read."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, in_cluster: bool) -> Self:

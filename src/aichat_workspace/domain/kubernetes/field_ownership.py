@@ -39,6 +39,7 @@ _METADATA_PARTS: Final = ("annotations", _LABELS)
 _ALLOWED: Final[tuple[Pointer, ...]] = (("spec", "template", "metadata", "annotations"),)
 _FOREIGN_FIELDS: Final = "foreignFields"
 _MANAGER: Final = "manager"
+_INDEX: Final = "index"
 _SUBRESOURCE: Final = "subresource"
 # Who scales a workload changes a field of ours, and owns none that would be removed.
 _SUBRESOURCES: Final = (None, "", "scale")
@@ -61,8 +62,8 @@ def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
     if times:
         metadata[_CHANGED_AT] = max(times)
     foreign = [
-        {**_writer(entry), **fields}
-        for entry in entries
+        {**_writer(entry), _INDEX: index, **fields}
+        for index, entry in enumerate(entries)
         if entry.get("manager") != manager
         and entry.get("subresource") in _SUBRESOURCES
         and (fields := _relevant(entry.get("fieldsV1", {}), manifest.get("kind")))
@@ -95,7 +96,8 @@ def changed_at(observed: Manifest) -> datetime | None:
 def removals(
     observed: Manifest, desired: Manifest, allowed_metadata: Iterable[str] = ()
 ) -> tuple[Pointer, ...]:
-    """Return where `observed` has foreign fields that `desired` lacks, highest index first.
+    """Return where `observed` has foreign fields that `desired` lacks, highest index first, and
+    where it says that their managers own fields of `spec`.
 
     Annotations and labels that `allowed_metadata` lists, by name or prefix, may stay.
     """
@@ -104,7 +106,7 @@ def removals(
         for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
         if _SUBRESOURCE not in entry
         for pointer in (
-            *_extras(_owned_spec(entry), observed, desired, ()),
+            *_disowned(entry, tuple(_extras(_owned_spec(entry), observed, desired, ()))),
             *(
                 (_METADATA, part, name)
                 for part, name in _owned_metadata(entry, observed, allowed_metadata)
@@ -113,6 +115,17 @@ def removals(
         )
     }
     return tuple(sorted(pointers, key=_order, reverse=True))
+
+
+def _disowned(entry: Fields, extras: tuple[Pointer, ...]) -> tuple[Pointer, ...]:
+    """Return fields of `spec` to remove, with the record of who owns them.
+
+    The API server puts a default in the place of a field that had it: nothing has changed then, and
+    its owner would stay, and the field would be removed for ever.
+    """
+    if not extras:
+        return ()
+    return (*extras, (_METADATA, "managedFields", entry[_INDEX], "fieldsV1", "f:spec"))
 
 
 def withdrawn_metadata(

@@ -33,6 +33,7 @@ def pod_fields(fields: dict[str, Any]) -> dict[str, Any]:
 
 WEB = {"name": "web", "env": [{"name": "A", "value": "1"}]}
 DESIRED = deployment(WEB)
+RECORD = ("metadata", "managedFields", 0, "fieldsV1", "f:spec")
 
 
 def test_an_object_that_only_we_own_is_cached_without_managed_fields() -> None:
@@ -45,7 +46,7 @@ def test_a_foreign_container_is_removed() -> None:
     evil = {"name": "evil", "image": "evil:1"}
     fields = pod_fields({"f:containers": {'k:{"name":"evil"}': {".": {}, "f:image": {}}}})
     observed = keep_foreign(managed(deployment(WEB, evil), "kubectl", fields), OURS)
-    assert removals(observed, DESIRED) == (("spec", "template", "spec", "containers", 1),)
+    assert removals(observed, DESIRED) == (("spec", "template", "spec", "containers", 1), RECORD)
 
 
 def test_fields_are_removed_from_the_highest_index_down() -> None:
@@ -57,7 +58,20 @@ def test_fields_are_removed_from_the_highest_index_down() -> None:
         {"op": "test", "path": "/metadata/resourceVersion", "value": "5"},
         {"op": "remove", "path": "/spec/template/spec/containers/2"},
         {"op": "remove", "path": "/spec/template/spec/containers/1"},
+        {"op": "remove", "path": "/metadata/managedFields/0/fieldsV1/f:spec"},
     ]
+
+
+def test_whose_fields_are_removed_owns_none_in_spec_any_more() -> None:
+    """Else who wrote a default, as a restored backup does, owns it for ever."""
+    ours = {"manager": OURS, "fieldsV1": {"f:spec": pod_fields({})}}
+    scaler = {"manager": "hpa", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    restore = {"manager": "velero", "fieldsV1": {"f:spec": {"f:paused": {}, **pod_fields({})}}}
+    restored = {**DESIRED, "spec": {**DESIRED["spec"], "replicas": 1, "paused": False}}
+    restored["metadata"] = {**DESIRED["metadata"], "managedFields": [ours, scaler, restore]}
+    desired = {**DESIRED, "spec": {**DESIRED["spec"], "replicas": 1}}
+    record = ("metadata", "managedFields", 2, "fieldsV1", "f:spec")
+    assert removals(keep_foreign(restored, OURS), desired) == (("spec", "paused"), record)
 
 
 def test_a_changed_value_of_ours_is_not_removed() -> None:
@@ -112,7 +126,7 @@ def test_a_foreign_field_of_a_route_is_removed() -> None:
     desired = {"kind": "HTTPRoute", "metadata": {"name": "r"}, "spec": {"rules": []}}
     extended = {**desired, "spec": {"rules": [], "useDefaultGateways": "All"}}
     observed = keep_foreign(managed(extended, "kubectl", {"f:useDefaultGateways": {}}), OURS)
-    assert removals(observed, desired) == (("spec", "useDefaultGateways"),)
+    assert removals(observed, desired) == (("spec", "useDefaultGateways"), RECORD)
 
 
 def test_the_time_of_our_last_change_is_cached() -> None:

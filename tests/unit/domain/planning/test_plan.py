@@ -131,7 +131,7 @@ def test_an_obsolete_object_is_deleted_by_its_uid() -> None:
 def test_a_foreign_field_is_pruned_of_a_frozen_workload_too(*, is_frozen: bool) -> None:
     objects = as_cached(DESIRED)
     target = ref(find_manifest("Deployment"))
-    fields: list[dict[str, Any]] = [{"f:spec": {"f:paused": {}}}]
+    fields: list[dict[str, Any]] = [{"index": 0, "f:spec": {"f:paused": {}}}]
     metadata = {**objects[target]["metadata"], "foreignFields": fields}
     spec = {**find_manifest("Deployment")["spec"], "paused": True}
     objects[target] = {**find_manifest("Deployment"), "metadata": metadata, "spec": spec}

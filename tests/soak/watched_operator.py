@@ -1,4 +1,7 @@
-"""The operator as on a laptop, which says on SIGUSR1 what it holds: `python operator.py FILE`."""
+"""The operator as on a laptop, which says on SIGUSR1 what it holds.
+
+python watched_operator.py FILE
+"""
 
 import asyncio
 import gc
