@@ -79,12 +79,14 @@ class FakeOpenWebUI:
     def _users(self, query: str) -> Reply:
         assert parse_qs(query)["order_by"] == ["last_active_at"]
         latest = sorted(self.last_active.items(), key=lambda item: item[1], reverse=True)[:30]
-        users = [{"id": email, "email": email, "last_active_at": at} for email, at in latest]
+        users = [
+            {"id": email, "email": email, "last_active_at": moment} for email, moment in latest
+        ]
         return _reply(200, {"users": users, "total": len(self.last_active)})
 
     def _chats(self) -> list[dict[str, Any]]:
         latest = sorted(self.own_chats, reverse=True)
-        return [{"id": "1", "title": "a secret", "updated_at": at} for at in latest]
+        return [{"id": "1", "title": "a secret", "updated_at": moment} for moment in latest]
 
     def _create(self, entry: dict[str, Any]) -> Reply:
         if entry["id"] in self.entries:
