@@ -66,7 +66,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	ruff format --check .
 	ruff check .
 	mypy
-	mypy hack/picture.py
+	mypy hack/picture.py hack/recording.py
 	mypy config/smoke-test/smoke_test.py
 	lint-imports
 	python -m aichat_workspace.generate --check
@@ -194,9 +194,10 @@ deploy: setup ## Deploy to an environment: ENV=staging; CRDS=keep and BACK=yes: 
 	@python -m deploy to "$(ENV)" $(if $(ENVIRONMENTS),--folder "$(ENVIRONMENTS)") $(if $(filter keep,$(CRDS)),--keep-crds) $(if $(filter yes,$(BACK)),--back)
 
 .PHONY: picture
-picture: setup ## Draw the README's picture again, from a real run on the demo's node.
+picture: setup ## Draw the README's pictures of real runs again, on the demo's node.
 	python -m localcluster install --name demo chromium fonts-jetbrains-mono
 	python hack/picture.py
+	python hack/recording.py
 
 .PHONY: console-pictures
 console-pictures: setup ## Draw the pictures of docs/console.md again, from a real API server.

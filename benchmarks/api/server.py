@@ -42,7 +42,9 @@ class Sample:
         counts = self.upstream - before.upstream
         own = counts.pop("watches", 0)
         reviews = counts.pop("reviews", 0)
-        return f"{counts.total()}, {reviews} reviews, {own} renewals of its own watches"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()) if count)
+        others = f"{counts.total()} ({kinds})" if kinds else "0"
+        return f"{others}, {reviews} reviews, {own} renewals of its own watches"
 
 
 def upstream(metrics: str) -> Counter[str]:

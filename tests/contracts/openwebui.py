@@ -1,5 +1,7 @@
 """What the operator relies on of Open WebUI, of the real one and of the fake."""
 
+import time
+
 import pytest
 
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient
@@ -41,5 +43,11 @@ async def check_contract(client: OpenWebUIClient, email: str, password: str) -> 
     assert await session.entries(()) == before
     with pytest.raises(OpenWebUIError, match="could not find"):
         await session.delete("contract:latest")
+    used = await session.last_activity(email)
+    assert await session.last_activity(email.upper()) == used, "its own requests are no use"
+    seen = await session.last_activity("nobody@example.org")
+    assert seen is not None, "whom Open WebUI lists"
+    assert 0 <= time.time() - seen < 3_600, "it saw this session"
+    assert used is None or used <= seen
     with pytest.raises(NotAdministratorError, match="401"):
         await type(session)(session.transport, "no token").entries(())

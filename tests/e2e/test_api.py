@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -91,6 +92,12 @@ def test_the_same_request_again_makes_no_second_workspace(creator: Api) -> None:
     assert [item["status"]["url"] for item in listed if item["name"] == NAME] == [
         f"https://{NAME}.{DOMAIN}"
     ]
+
+
+def test_a_workspace_that_nobody_has_used_was_asked_and_has_no_time(creator: Api) -> None:
+    document = follow(creator, lambda document: "asOf" in document["status"].get("activity", {}))
+    assert document["status"]["activity"].keys() == {"asOf", "message"}
+    assert document["status"]["activity"]["message"] == ""
 
 
 def test_diagnosis_events_and_logs_are_served(creator: Api) -> None:
@@ -238,7 +245,27 @@ def test_probes_and_metrics_are_not_reached_from_outside(lead: Api) -> None:
         assert replace(lead, root="").call("GET", path).status == 404
 
 
+def test_a_prompt_by_the_api_is_an_activity(creator: Api) -> None:
+    before = time.time()
+    prompted(creator)
+    document = follow(creator, lambda document: "lastActivity" in document["status"]["activity"])
+    moment = datetime.fromisoformat(document["status"]["activity"]["lastActivity"]).timestamp()
+    assert before - 3_600 < moment <= time.time(), "one write in an hour notes it"
+    shown = creator.call("GET", "/workspaces?sort=-lastActivity&fields=name").document["items"]
+    assert shown[0] == {"name": NAME}
+
+
+def continue_a_chat(api: Api) -> datetime:
+    """Sign in to the chat as a person does, and begin a conversation. Return the time of that."""
+    shown = api.call("GET", f"{ONE}/credentials").document
+    chat = WebUI("http://127.0.0.1", shown["url"].removeprefix("https://"))
+    chat.sign_in(shown["email"], shown["password"])
+    begun = chat.call("/api/v1/chats/new", {"chat": {"title": "France", "messages": []}})
+    return datetime.fromtimestamp(begun["updated_at"], UTC)
+
+
 def test_a_workspace_is_suspended_and_resumed(creator: Api) -> None:
+    chatted = continue_a_chat(creator)
     read = creator.call("GET", ONE)
     assert creator.call("POST", f"{ONE}:suspend").status == 202
     follow(creator, lambda document: document["status"]["phase"] == "Suspended")
@@ -248,6 +275,12 @@ def test_a_workspace_is_suspended_and_resumed(creator: Api) -> None:
     assert creator.call("POST", f"{ONE}:resume").status == 202
     follow(creator, lambda document: document["status"]["phase"] == "Ready")
     assert ANSWER in prompted(creator)["reply"]
+    written = chatted.strftime("%Y-%m-%dT%H:%M:%SZ")
+    follow(creator, lambda document: document["status"]["activity"]["lastActivity"] == written)
+    later = (chatted + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for since, names in ((written, []), (later, [{"name": NAME}])):
+        listed = creator.call("GET", f"/workspaces?idleSince={since}&q={NAME}&fields=name")
+        assert listed.document["items"] == names, f"unused since {since}"
 
 
 def test_a_deleted_workspace_is_gone_from_reads_and_watches(creator: Api) -> None:

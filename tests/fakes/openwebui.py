@@ -1,9 +1,10 @@
-"""Open WebUI in memory, as far as entries of models need it.
+"""Open WebUI in memory, as far as entries of models and the time of its use need it.
 
 tests/contracts/openwebui.py has what it has in common with the real one.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,10 @@ class FakeOpenWebUI:
     password: str = PASSWORD
     is_administrator: bool = True
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    last_active: dict[str, int] = field(default_factory=dict)
+    """When the accounts of people were last active, by their addresses, in seconds since 1970."""
+    own_chats: list[int] = field(default_factory=list)
+    """When the first account's chats were last continued."""
     requests: list[str] = field(default_factory=list)
     fail: Callable[[str], Reply | None] = lambda _: None
 
@@ -47,11 +52,14 @@ class FakeOpenWebUI:
             return self._sign_in(content)
         if headers.get("Cookie") != f"token={_TOKEN}":
             return _reply(401, {"detail": "401 Unauthorized"})
+        self.last_active[self.email] = int(time.time())
         if not self.is_administrator:
             return _reply(401, {"detail": "You do not have permission to access this resource."})
         routes: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "GET /api/v1/models/base": lambda _: _reply(200, list(self.entries.values())),
             "GET /api/v1/models/model": lambda _: self._entry(url.query),
+            "GET /api/v1/users/search": lambda _: self._users(url.query),
+            "GET /api/v1/chats/list": lambda _: _reply(200, self._chats()),
             "POST /api/v1/models/create": self._create,
             "POST /api/v1/models/model/delete": self._delete,
         }
@@ -67,6 +75,18 @@ class FakeOpenWebUI:
         if model not in self.entries:
             return _reply(404, {"detail": _NOT_FOUND})
         return _reply(200, self.entries[model])
+
+    def _users(self, query: str) -> Reply:
+        assert parse_qs(query)["order_by"] == ["last_active_at"]
+        latest = sorted(self.last_active.items(), key=lambda item: item[1], reverse=True)[:30]
+        users = [
+            {"id": email, "email": email, "last_active_at": moment} for email, moment in latest
+        ]
+        return _reply(200, {"users": users, "total": len(self.last_active)})
+
+    def _chats(self) -> list[dict[str, Any]]:
+        latest = sorted(self.own_chats, reverse=True)
+        return [{"id": "1", "title": "a secret", "updated_at": moment} for moment in latest]
 
     def _create(self, entry: dict[str, Any]) -> Reply:
         if entry["id"] in self.entries:

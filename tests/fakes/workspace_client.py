@@ -117,14 +117,20 @@ class FakeWorkspaceClient(FakeReviews):
         current = self.cluster and self.cluster.workspaces.get(namespace or "", name)
         assert current
         self.patches.append([*operations])
-        spec, metadata = operations[-1]["value"], {**current["metadata"]}
+        spec, metadata = current["spec"], {**current["metadata"]}
+        changed: Object = {}
         for operation in operations:
-            if operation["path"] == "/metadata/annotations/apps.aichatworkspaces.io~1history":
-                mark = {"apps.aichatworkspaces.io/history": operation["value"]}
+            _, part, *member = operation["path"].split("/")
+            if member[:1] == ["annotations"] and len(member) == 2:
+                mark = {member[1].replace("~1", "/"): operation["value"]}
                 metadata["annotations"] = {**metadata["annotations"], **mark}
-        changed = {} if spec == current["spec"] else {"generation": metadata["generation"] + 1}
-        version = {"resourceVersion": str(int(metadata["resourceVersion"]) + len(changed))}
-        written = {**current, "spec": spec, "metadata": {**metadata, **changed, **version}}
+                changed["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+            elif part == "spec":
+                spec = operation["value"]
+        if spec != current["spec"]:
+            changed["generation"] = metadata["generation"] + 1
+            changed["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+        written = {**current, "spec": spec, "metadata": {**metadata, **changed}}
         if not dry_run:
             self.watch_event(written)
         self._raise_error()

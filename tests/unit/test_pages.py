@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from aichat_workspace.domain import names, versions
 from aichat_workspace.domain.kubernetes.quantity import parse
 from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.foundation.states import STEPS
 from tests.examples import examples
 
 ROOT: Final = Path(__file__).parents[2]
@@ -164,6 +166,7 @@ def test_the_picture_is_small_and_said_in_words_too() -> None:
     named = ("first-chat-{}.webp", "console-list-{}.png")
     pictures = {f"docs/images/{name.format(part)}" for name in named for part in ("light", "dark")}
     assert pictures == set(re.findall(r"(?:src|srcset)=\"([^\"]+)\"", readme))
+    pictures |= {"docs/images/create-wait.svg"}
     assert all((ROOT / picture).stat().st_size <= 150_000 for picture in pictures)
     words, _ = re.findall(r"alt=\"([^\"]+)\"", readme)
     question, reply = re.findall(
@@ -181,6 +184,24 @@ MANIFESTS: Final = [
     ROOT / "charts" / names.OPERATOR / "templates" / "NOTES.txt",
 ]
 _VERSIONING: Final = {"versioning.md", "CHANGELOG.md", "0046-v1beta1.md"}
+
+
+def test_the_recording_of_create_ends_as_its_text_does_and_shows_each_step_of_today() -> None:
+    """If not: `make demo`, `make picture`, and look at it."""
+    picture = ElementTree.fromstring(text("docs/images/create-wait.svg"))  # noqa: S314  (our own)
+    name = "{http://www.w3.org/2000/svg}"
+    rows = {f"#{row.get('id')}": row for row in picture.iterfind(f"{name}defs/{name}text")}
+    *_, last = picture.iterfind(f"{name}g/{name}g")
+    assert "hidden" not in last.get("style", "")
+    words = [" ".join(rows[use.get("href", "")].itertext()).split() for use in last]
+    command, *lines = text("docs/images/create-wait.txt").partition("\n\n")[0].splitlines()
+    assert words == [line.split() for line in lines]
+    for step in ("Provisioned", "OllamaAvailable", "OpenWebUIAvailable"):
+        assert any(line.startswith(f"  ✓ {STEPS[step]} ") for line in lines), step
+    assert command.startswith("$ aichatctl create ")
+    assert command.endswith(" --wait")
+    for page, path in (("README.md", "docs/images"), ("docs/aichatctl.md", "images")):
+        assert f"]({path}/create-wait.svg)" in text(page)
 
 
 def test_people_are_shown_the_most_stable_version_of_the_resources() -> None:

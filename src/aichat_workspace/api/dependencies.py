@@ -45,6 +45,7 @@ from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs.reader import WorkspaceLogs
 from aichat_workspace.api.workspaces.model_server import ModelServers
+from aichat_workspace.api.workspaces.prompt_times import PromptTimes
 from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.api.workspaces.upgrades import Upgrades
 from aichat_workspace.kube.client import Client
@@ -73,6 +74,7 @@ class Services:
     details: WorkspaceDetails
     logs: WorkspaceLogs
     model_servers: ModelServers
+    prompt_times: PromptTimes
     usage: UsageReader
     catalogue: Catalogue
     options: Options
@@ -139,6 +141,7 @@ class Services:
             details=WorkspaceDetails(client, cluster),
             logs=WorkspaceLogs(client, cluster),
             model_servers=ModelServers(cluster, connect),
+            prompt_times=PromptTimes(client),
             usage=UsageReader(cluster),
             catalogue=Catalogue(cluster),
             options=Options(client, cluster),

@@ -46,6 +46,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "open_chat": "Open chat",
         "actions": "Actions",
         "age": "Age",
+        "used": "used {age} ago",
+        "unused": "unused",
         "state": "State",
         "workspace": "Workspace",
         "models": "Models",
@@ -127,6 +129,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "suspend_help": "Suspending stops the chat and the model server, until somebody resumes it."
         " Restarting stops both for about a minute. All data stay.",
         "requested_by": "requested by",
+        "last_used": "last used:",
         "delete": "Delete…",
         "delete_title": "Delete {name}?",
         "delete_loses": "This deletes the chats, users, documents and models of this workspace,"

@@ -61,6 +61,8 @@ REFRESH_MODELS_ANNOTATION: Final = f"{GROUP}/refresh-models"
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 HISTORY_ANNOTATION: Final = f"{GROUP}/history"
 """On a workspace: the API's record of its last changes, as JSON."""
+PROMPTED_ANNOTATION: Final = f"{GROUP}/prompted-at"
+"""On a workspace: when its models were last prompted by the API, to an hour."""
 
 ROLE_ANNOTATION: Final = f"{GROUP}/role"
 """Of a script's account: the role that it has in its team."""

@@ -1,9 +1,9 @@
-"""A client of Open WebUI's API: the entries of models.
+"""A client of Open WebUI's API: the entries of models, and when people last used it.
 
 https://docs.openwebui.com/reference/api-endpoints
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -31,6 +31,9 @@ _REFUSED: Final = (400, 401, 403)
 _NOT_ALLOWED: Final = (401, 403)
 # These come from a proxy in front of a server that is not there.
 _ABSENT: Final = (502, 503, 504)
+# Pages of thirty and sixty, the latest first.
+_USERS: Final = "/api/v1/users/search?order_by=last_active_at&direction=desc&page=1"
+_OWN_CHATS: Final = "/api/v1/chats/list?page=1&include_pinned=true&include_folders=true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,35 @@ class Session:
             case [*entries] if all(_is_entry(entry) for entry in entries):
                 return tuple(entries)
         raise OpenWebUIError("it listed models as Open WebUI does not")
+
+    async def last_activity(self, own_email: str) -> int | None:
+        """Return when somebody last used the chat, in seconds since 1970; None where nobody has.
+
+        Of this session's own account only its chats count: each request moves the time at which
+        Open WebUI saw it. Raises NotAdministratorError where the account may not chat.
+        """
+        users = await self._reply("GET", _USERS)
+        if users.status in _NOT_ALLOWED:
+            raise NotAdministratorError(_reason(users))
+        moments: list[int] = []
+        match _content(users):
+            case {"users": [*accounts]}:
+                moments += _moments(
+                    (
+                        account
+                        for account in accounts
+                        if _email(account).casefold() != own_email.casefold()
+                    ),
+                    "last_active_at",
+                )
+            case _:
+                raise OpenWebUIError("it listed people as Open WebUI does not")
+        match _content(await self._reply("GET", _OWN_CHATS)):
+            case [*chats]:
+                moments += _moments(chats, "updated_at")
+            case _:
+                raise OpenWebUIError("it listed chats as Open WebUI does not")
+        return max(moments, default=None)
 
     async def create(self, entry: Mapping[str, Any]) -> None:
         """Add an entry. Raises OpenWebUIError where the model has one."""
@@ -160,6 +192,18 @@ def _reason(reply: Reply) -> str:
         return str(orjson.loads(reply.body[:_MAX_ERROR_BYTES])["detail"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return reply.body[:200].decode(errors="replace") or f"status {reply.status}"
+
+
+def _email(account: Any) -> str:
+    return str(account.get("email", "")) if isinstance(account, dict) else ""
+
+
+def _moments(items: Iterable[Any], name: str) -> Iterator[int]:
+    """Yield the times of items, in seconds since 1970, where they have one."""
+    for item in items:
+        moment = item.get(name) if isinstance(item, dict) else None
+        if isinstance(moment, int) and moment > 0:
+            yield moment
 
 
 def _is_entry(entry: Any) -> bool:

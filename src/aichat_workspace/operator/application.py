@@ -5,6 +5,7 @@ import os
 import socket
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from aichat_workspace.operator import enforcement_check, platform_reporter
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.credentials import new_secrets
 from aichat_workspace.operator.executor import Executor
+from aichat_workspace.operator.models.activity import ActivitySync
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.models.sync import ModelSync, SyncObserver
 from aichat_workspace.operator.models.tools import ToolSync
@@ -175,13 +177,18 @@ class Application:
         return self._settings.dev or (self._election.is_leader and self._confined.is_set())
 
     def _build_servers(self, session: aiohttp.ClientSession) -> ServerSync:
-        tools = ToolSync(self._queue.add)
+        tools, activity = ToolSync(self._queue.add), ActivitySync(self._queue.add, now)
+
+        def on_list(name: str, digests: Mapping[str, str]) -> None:
+            tools.listed(name, digests)
+            activity.looked(name)
+
         observer = SyncObserver(
             on_change=self._queue.add,
             on_progress=self._queue.add_progress,
             on_pull=self._metrics.on_pull,
             on_bytes=self._metrics.on_bytes,
-            on_list=tools.listed,
+            on_list=on_list,
         )
         models = ModelSync(
             observer, concurrent_pulls=lambda: self._caches.settings().models.concurrent_pulls
@@ -190,7 +197,7 @@ class Application:
             connections = servers.by_proxy(self._client), servers.chat_by_proxy(self._client)
         else:
             connections = servers.by_service(session), servers.chat_by_service(session)
-        return ServerSync(models, tools, *connections)
+        return ServerSync(models, tools, activity, *connections)
 
     def _metric_sources(self) -> MetricSources:
         return MetricSources(

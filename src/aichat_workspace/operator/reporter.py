@@ -174,6 +174,7 @@ def _inputs(
         patterns=progress.models.patterns,
         refreshed=progress.models.refreshed,
         tools=progress.tools,
+        activity=progress.activity,
         pods=decision.pods,
         turn_deadline=timedelta(seconds=snapshot.platform.upgrades.turn_deadline_seconds),
         ingress_classes=snapshot.ingress_classes,

@@ -127,3 +127,56 @@ async def test_no_reply_takes_much_memory(status: int, size: int) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 64 * 2**20, f"parsing {size} bytes took {peak}"
+
+
+NOBODY: dict[str, int] = {}
+
+
+@pytest.mark.parametrize(
+    ("last_active", "own_chats", "expected"),
+    [
+        (NOBODY, [], None),
+        ({"ann@example.org": 50, "bo@example.org": 70}, [], 70),
+        ({"ann@example.org": 50}, [60, 40], 60),
+        ({"ann@example.org": 90}, [60], 90),
+        (NOBODY, [60], 60),
+    ],
+)
+async def test_the_last_activity_is_anybodys_but_the_operators_own_requests(
+    last_active: dict[str, int], own_chats: list[int], expected: int | None
+) -> None:
+    chat = FakeOpenWebUI(last_active=dict(last_active), own_chats=own_chats)
+    session = await OpenWebUIClient(chat).sign_in(EMAIL, PASSWORD)
+    for _ in range(2):
+        assert await session.last_activity(EMAIL) == expected
+    assert EMAIL in chat.last_active
+
+
+@pytest.mark.parametrize(
+    ("users", "chats", "expected"),
+    [
+        (b'{"users":[{"email":"a@b.c","last_active_at":null},1,{"email":"b@b.c"}]}', b"[]", None),
+        (b'{"users":[{"last_active_at":7}]}', b'[{"updated_at":"x"},{"updated_at":-5}]', 7),
+        (b'{"users":[]}', b"[1]", None),
+    ],
+)
+async def test_a_hostile_chat_has_no_time_that_is_none(
+    users: bytes, chats: bytes, expected: int | None
+) -> None:
+    bodies = {"GET /api/v1/users/search": users, "GET /api/v1/chats/list": chats}
+    chat = FakeOpenWebUI(fail=lambda request: Reply(200, bodies[request]))
+    assert await Session(chat, "t").last_activity(EMAIL) == expected
+
+
+@pytest.mark.parametrize("refused", ["users/search", "chats/list"])
+async def test_a_list_of_people_or_chats_that_is_none_is_an_error(refused: str) -> None:
+    chat = FakeOpenWebUI(
+        fail=lambda request: Reply(200, b'"no"' if refused in request else b'{"users":[]}')
+    )
+    with pytest.raises(OpenWebUIError, match="as Open WebUI does not"):
+        await Session(chat, "t").last_activity(EMAIL)
+
+
+async def test_an_account_that_may_not_see_people_is_no_administrator() -> None:
+    with pytest.raises(NotAdministratorError):
+        await Session(replies(401, b"{}"), "t").last_activity(EMAIL)

@@ -16,6 +16,7 @@ from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import reconciler
 from aichat_workspace.operator.executor import Executor
+from aichat_workspace.operator.models.activity import ActivitySync
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
@@ -97,7 +98,11 @@ class World:
             ),
             executor=Executor(writer, lambda: self.now),
             servers=ServerSync(
-                self.servers.models(), self.servers.tools(), cast("Any", str), cast("Any", str)
+                self.servers.models(),
+                self.servers.tools(),
+                ActivitySync(self.enqueued.append, lambda: self.now),
+                cast("Any", str),
+                cast("Any", str),
             ),
             reporter=Reporter(writer, lambda: self.now),
             rollouts=self.rollouts,

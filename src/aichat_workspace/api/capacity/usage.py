@@ -91,6 +91,7 @@ class UsageReader:
                 }
                 for model in models
             ],
+            "activity": view.document["status"].get("activity"),
         }
 
     async def of_team(self, team: str) -> dict[str, Any]:

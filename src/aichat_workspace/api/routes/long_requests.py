@@ -60,6 +60,14 @@ async def find_for_prompt(services: Services, caller: Caller, name: str, team: s
     return await services.workspaces.find(caller, "create", name, team, "prompt")
 
 
+async def find_to_ask(services: Services, caller: Caller, name: str, team: str | None) -> View:
+    """Return the workspace that the caller prompts, and note the time of that. Raises what
+    `Workspaces.find` raises."""
+    view = await find_for_prompt(services, caller, name, team)
+    await services.prompt_times.note(view)
+    return view
+
+
 def to_prompt(view: View) -> AccessRequest:
     """Return what a caller does who prompts a workspace."""
     return AccessRequest("create", view.team, view.resource, "prompt")

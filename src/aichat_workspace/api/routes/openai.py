@@ -21,6 +21,7 @@ from aichat_workspace.api.openapi.responses import openai_responses
 from aichat_workspace.api.routes.long_requests import (
     OnBytes,
     find_for_prompt,
+    find_to_ask,
     respond_in_events,
     respond_whole,
     to_prompt,
@@ -111,7 +112,7 @@ async def create_chat_completion(
     body: ChatCompletionRequest,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`. A disconnect ends the model's work."""
-    view = await find_for_prompt(services, caller, name, query.team)
+    view = await find_to_ask(services, caller, name, query.team)
     fields = body.forwarded()
     if not body.stream:
         return await _respond_whole(request, services, caller, credential, view, _CHAT_PATH, fields)
@@ -141,7 +142,7 @@ async def create_embeddings(
     body: EmbeddingRequest,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`."""
-    view = await find_for_prompt(services, caller, name, query.team)
+    view = await find_to_ask(services, caller, name, query.team)
     return await _respond_whole(
         request, services, caller, credential, view, _EMBEDDINGS_PATH, body.forwarded()
     )

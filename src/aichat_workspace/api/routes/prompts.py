@@ -18,7 +18,7 @@ from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes.long_requests import (
     STREAM_ADVICE,
     OnBytes,
-    find_for_prompt,
+    find_to_ask,
     respond_in_events,
     respond_whole,
     to_prompt,
@@ -82,7 +82,7 @@ async def ask(
     body: Prompt,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`. A disconnect ends the model's work."""
-    view = await find_for_prompt(services, caller, name, query.team)
+    view = await find_to_ask(services, caller, name, query.team)
     model, unchecked = services.model_servers.ask(view, body)
     pieces = while_authorized(services, credential, to_prompt(view), name, unchecked)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, LiteralString, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.api.schemas.base import ClientModel
@@ -206,12 +206,29 @@ class ListQuery(FieldsQuery):
         description="Only with these conditions, as `Ready=False,UpToDate=True`. A condition that "
         "a workspace does not have is none of the three.",
     )
-    sort: Literal["name", "-name", "team", "-team", "created", "-created", "phase", "-phase"] = (
-        Field(
-            default="name",
-            description="The order; a minus turns it round, as `-created` for the youngest first. "
-            "By `phase`, a workspace that changes it between two pages may be on both or on none.",
-        )
+    idle_since: AwareDatetime | None = Field(
+        default=None,
+        description="Only those that were there at this time and that nobody has used since, as "
+        "`2026-11-01T00:00:00Z`: neither the chat nor, by this API, a model. Where that is not "
+        "known, since the chat could not be asked after that time, a workspace is left out; a "
+        "suspended one has no users.",
+    )
+    sort: Literal[
+        "name",
+        "-name",
+        "team",
+        "-team",
+        "created",
+        "-created",
+        "phase",
+        "-phase",
+        "lastActivity",
+        "-lastActivity",
+    ] = Field(
+        default="name",
+        description="The order; a minus turns it round, as `-created` for the youngest first. By "
+        "`lastActivity` those that nobody has used come first. By `phase` or `lastActivity`, a "
+        "workspace that changes it between two pages may be on both or on none.",
     )
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Workspaces on a page.")
     count: bool = Field(default=False, description="Tell in `total` how many all pages have.")
@@ -230,6 +247,7 @@ class ListQuery(FieldsQuery):
             self.cost_centre,
             parse_labels(self.label),
             parse_conditions(self.condition),
+            self.idle_since,
         )
 
 

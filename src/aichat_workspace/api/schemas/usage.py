@@ -6,6 +6,7 @@ from pydantic import Field
 
 from aichat_workspace.api.schemas.base import ApiModel, with_example
 from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.domain.v1alpha1.workspace_status import ActivityRecord
 
 _CPU: Final = {"resource": "limits.cpu", "used": "6", "hard": "6", "percent": 100}
 _SUMS: Final[dict[str, Any]] = {
@@ -80,6 +81,7 @@ class WorkspaceUsage(ApiModel):
             ],
             "objects": {"present": 19, "expected": 19},
             "models": [{"name": "gemma2:2b", "state": "Ready", "bytes": 1_629_518_495}],
+            "activity": {"lastActivity": "2026-11-24T16:40:00Z", "asOf": "2026-11-25T08:12:00Z"},
         }
     )
 
@@ -92,6 +94,9 @@ class WorkspaceUsage(ApiModel):
     volumes: tuple[VolumeUsage, ...] = Field(description="Those that are there.")
     objects: ObjectCount = Field(description="The workspace's objects.")
     models: tuple[ModelBytes, ...] = Field(description="As in status.models.")
+    activity: ActivityRecord | None = Field(
+        description="When people last used it, as in status.activity; null before that is known."
+    )
 
 
 class VolumeSums(ApiModel):

@@ -6,9 +6,10 @@ import hashlib
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -25,12 +26,14 @@ Position = tuple[str, ...]
 
 
 class SortField(StrEnum):
-    """What lists are ordered by. All but the phase stays what it is while the resource exists."""
+    """What lists are ordered by. All but the phase and the last activity stays what it is while the
+    resource exists."""
 
     NAME = "name"
     TEAM = "team"
     CREATED = "created"
     PHASE = "phase"
+    LAST_ACTIVITY = "lastActivity"
 
 
 _SORT_VALUES: Final[Mapping[SortField, Callable[[View], str]]] = {
@@ -38,7 +41,30 @@ _SORT_VALUES: Final[Mapping[SortField, Callable[[View], str]]] = {
     SortField.TEAM: lambda view: view.team,
     SortField.CREATED: lambda view: str(view.document["created"]),
     SortField.PHASE: lambda view: view.phase,
+    SortField.LAST_ACTIVITY: lambda view: str(_activity(view).get("lastActivity", "")),
 }
+
+
+def _activity(view: View) -> Mapping[str, Any]:
+    """Return what is known of the workspace's use."""
+    return view.document["status"].get("activity") or {}
+
+
+def is_idle_since(view: View, moment: datetime) -> bool:
+    """Whether it is known that nobody has used a workspace since a time at which it was there.
+
+    Its chat was asked after that time; one that is suspended has no users.
+    """
+    activity = _activity(view)
+    as_of, last = activity.get("asOf"), activity.get("lastActivity")
+    is_known = view.phase == Phase.SUSPENDED or bool(
+        as_of and datetime.fromisoformat(as_of) >= moment
+    )
+    return (
+        is_known
+        and datetime.fromisoformat(view.document["created"]) < moment
+        and not (last and datetime.fromisoformat(last) >= moment)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +85,8 @@ class Filter:
     """What its labels have to be."""
     conditions: tuple[tuple[str, str], ...] = ()
     """Types and statuses of conditions that it has to have."""
+    idle_since: datetime | None = None
+    """A time since which nobody has used it, as far as it is known that nobody has."""
 
     def matches(self, view: View) -> bool:
         """Return whether the workspace has all of it."""
@@ -70,6 +98,7 @@ class Filter:
             and (self.cost_centre in (None, view.document["spec"].get("costCentre", "")))
             and (not self.labels or self._has_labels(view))
             and (not self.conditions or self._has_conditions(view))
+            and (self.idle_since is None or is_idle_since(view, self.idle_since))
         )
 
     def _has_labels(self, view: View) -> bool:

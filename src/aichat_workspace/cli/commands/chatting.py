@@ -9,7 +9,7 @@ import typer
 
 from aichat_workspace.cli.client import problems
 from aichat_workspace.cli.client.api import workspace_path
-from aichat_workspace.cli.command import Name, Output, Team, command
+from aichat_workspace.cli.command import Name, Output, Team, Yes, command
 from aichat_workspace.cli.conversation import Turn, as_prompt
 from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
 from aichat_workspace.cli.output import Format, print_document
@@ -58,12 +58,23 @@ def open_chat(
 
 
 def credentials(
-    session: Session, name: Name, team: Team = None, output: Output = Format.TABLE
+    session: Session,
+    name: Name,
+    team: Team = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Give the first administrator a new password.")
+    ] = False,
+    yes: Yes = False,
+    output: Output = Format.TABLE,
 ) -> None:
-    """Show how the first administrator signs in.
+    """Show how the first administrator signs in, or reset it.
 
-    Each reading is recorded.
+    Each reading is recorded. A new password is there once the workspace is ready again; the first
+    administrator is signed out everywhere.
     """
+    if reset:
+        _reset_password(session, name, team, yes=yes)
+        return
     path = workspace_path(name, "/credentials")
     what = f"the credentials of {name} were not read"
     document = session.api.get(what, path, {"team": team}).document
@@ -72,6 +83,15 @@ def credentials(
         return
     for label, key in (("URL", "url"), ("Email", "email"), ("Password", "password")):
         session.out.say(f"{label:<9} {plain(str(document.get(key) or ''))}")
+
+
+def _reset_password(session: Session, name: str, team: str | None, *, yes: bool) -> None:
+    if not yes:
+        session.confirm(f"Sign the first administrator of {name} out, and set a new password?")
+    what = f"{name} got no new password"
+    session.api.send(what, "POST", workspace_path(name, ":resetPassword"), query={"team": team})
+    session.notes.say(f"{name} gets a new password, and its chat starts again; then read it:")
+    session.notes.say(f"aichatctl wait {name} && aichatctl credentials {name}")
 
 
 def prompt(

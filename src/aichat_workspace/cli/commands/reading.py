@@ -1,6 +1,7 @@
 """Commands that read: list, get, describe, events, history, usage."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import typer
@@ -16,6 +17,8 @@ from aichat_workspace.cli.render.workspaces import workspace_table
 from aichat_workspace.cli.session import Session
 
 _USAGE: Final = "aichatctl usage"
+_AGO: Final = re.compile(r"([0-9]{1,4})([mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def register(app: typer.Typer) -> None:
@@ -60,10 +63,20 @@ def list_workspaces(
         str | None,
         typer.Option("--condition", metavar="TYPE=STATUS", help="Only with it, as UpToDate=False."),
     ] = None,
+    idle_since: Annotated[
+        str | None,
+        typer.Option(
+            "--idle-since",
+            metavar="WHEN",
+            help="Only what nobody has used since: 30d, 12h or 2026-11-01.",
+        ),
+    ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
-            "--sort", metavar="FIELD", help="name, team, created or phase; -created the other way."
+            "--sort",
+            metavar="FIELD",
+            help="name, team, created, phase or lastActivity; -created the other way.",
         ),
     ] = None,
     output: Output = Format.TABLE,
@@ -77,6 +90,7 @@ def list_workspaces(
         "label": label,
         "costCentre": cost_centre,
         "condition": condition,
+        "idleSince": _moment(idle_since, datetime.now(UTC)) if idle_since else None,
         "sort": sort,
     }
     documents = session.api.workspaces(query)
@@ -84,6 +98,22 @@ def list_workspaces(
     lines = workspace_table(documents, datetime.now(UTC), session.out.width, wide=wide)
     names = [str(document["name"]) for document in documents]
     print_result(session.out, output, {"items": documents}, lines, names)
+
+
+def _moment(text: str, now: datetime) -> str:
+    """Return the time that is so long ago, or that a date says; without a zone it is UTC."""
+    if match := _AGO.fullmatch(text):
+        return _rfc3339(now - timedelta(**{_UNITS[match[2]]: int(match[1])}))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is no time; write 30d, 12h, 45m or a date as 2026-11-01"
+        raise usage_error(message, "aichatctl list --idle-since 30d") from None
+    return _rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def get(session: Session, name: Name, team: Team = None, output: Output = Format.TABLE) -> None:
@@ -159,7 +189,7 @@ def usage(
         names = [str(entry["team"]) for entry in document["teams"]]
     elif name:
         document = session.api.get(what, workspace_path(name, "/usage"), {"team": team}).document
-        lines, names = workspace_usage(document, width, wide=wide), [name]
+        lines, names = workspace_usage(document, datetime.now(UTC), width, wide=wide), [name]
     elif team:
         document = session.api.get(what, team_path(team, "/usage")).document
         lines, names = team_usage(document, width, wide=wide), [team]

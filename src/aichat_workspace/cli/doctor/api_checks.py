@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from importlib import metadata
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from aichat_workspace.foundation.units import age
 _SEVERITIES: Final = {"Waiting": Severity.GOOD, "Warning": Severity.NOTE}
 _SOON_SECONDS: Final = 14 * 86_400
 _CONNECT_SECONDS: Final = 10
+_CLOCK_SECONDS: Final = 60
+"""What Kubernetes' API servers allow the times of a token to differ."""
 _WRITE: Final = ("create", "patch", "delete")
 _HELPFUL: Final = {
     "get aichatworkspaces/log": "read logs",
@@ -45,7 +48,7 @@ def check(session: Session) -> Iterator[Finding]:
         yield certificate(server, target.context.ca_file, time.time())
     began = time.monotonic()
     try:
-        identity = session.api.get("the API did not say who you are", "/api/v1/me").document
+        answer = session.api.get("the API did not say who you are", "/api/v1/me")
     except CliError as error:
         code = "AC202" if error.code is ExitCode.FORBIDDEN else "AC201"
         yield _failure(code, Category.REACHING, error)
@@ -53,11 +56,26 @@ def check(session: Session) -> Iterator[Finding]:
     milliseconds = (time.monotonic() - began) * 1_000
     text = f"{session.api.url} answers ({milliseconds:.0f} ms)"
     yield Finding("AC201", Category.REACHING, Severity.GOOD, text)
+    if date := answer.headers.get("date"):
+        yield clock(date, time.time())
+    identity = answer.document
     yield from _version(session)
     yield token(identity, target.token, time.time())
     yield from rights(identity, session.api.rights)
     yield from _workspaces(session)
     yield from _platform(session)
+
+
+def clock(date: str, now: float) -> Finding:
+    """Return whether this machine's clock agrees with the one that an answer was dated by."""
+    ahead = now - parsedate_to_datetime(date).timestamp()
+    if abs(ahead) < _CLOCK_SECONDS:
+        text = "this machine's clock agrees with the API's"
+        return Finding("AC207", Category.MACHINE, Severity.GOOD, text)
+    way = "ahead of" if ahead > 0 else "behind"
+    text = f"this machine's clock is {age(abs(ahead))} {way} the API's, so tokens seem to be over"
+    fix = "set the clock by the network: timedatectl set-ntp true"
+    return Finding("AC207", Category.MACHINE, Severity.PROBLEM, text, fix)
 
 
 def _failure(code: str, category: Category, error: CliError) -> Finding:
@@ -184,6 +202,20 @@ def _workspaces(session: Session) -> Iterator[Finding]:
         yield Finding("AC401", Category.WORKSPACES, Severity.GOOD, text)
     for document in troubled:
         yield from _diagnosis(session, document)
+    urls = [str((document.get("status") or {}).get("url") or "") for document in documents]
+    if host := next(filter(None, (urlsplit(url).hostname for url in urls)), None):
+        yield dns(host)
+
+
+def dns(host: str) -> Finding:
+    """Return whether a chat's host name has an address here; all of a platform have one domain."""
+    try:
+        socket.getaddrinfo(dialled_host(host), None)
+    except (OSError, UnicodeError) as error:  # a label may be too long for the system
+        text = f"{host} has no address here: {getattr(error, 'strerror', None) or error}"
+        fix = "ask the platform team for a DNS record of all names below the platform's domain"
+        return Finding("AC403", Category.WORKSPACES, Severity.NOTE, text, fix)
+    return Finding("AC403", Category.WORKSPACES, Severity.GOOD, f"{host} has an address")
 
 
 def _diagnosis(session: Session, document: Json) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from aichat_workspace.cli.render.workspaces import (
     phase_of,
     state,
 )
-from aichat_workspace.foundation import units
+from aichat_workspace.foundation import activity, units
 
 Json = Mapping[str, Any]
 _LABEL: Final = 15
@@ -64,7 +64,7 @@ def describe(
         *_head(document, diagnosis, now, width),
         BLANK,
         *_metadata(document, width),
-        *_facts(document, width),
+        *_facts(document, now, width),
         *_models(document, width),
         *_history(history, now, width),
         *_events(events, now, width),
@@ -126,7 +126,7 @@ def _metadata(document: Json, width: int | None) -> Iterator[Line]:
             yield from _labelled(label, " ".join(str(text).split()), width)
 
 
-def _facts(document: Json, width: int | None) -> Iterator[Line]:
+def _facts(document: Json, now: datetime, width: int | None) -> Iterator[Line]:
     status, spec = document.get("status") or {}, document.get("spec") or {}
     if status.get("url"):
         yield from _labelled("URL", str(status["url"]), width)
@@ -139,6 +139,7 @@ def _facts(document: Json, width: int | None) -> Iterator[Line]:
         if entry:
             text = str(entry.get("message") or entry.get("reason") or "")
             yield from _labelled(part, "runs" if entry["status"] == "True" else text, width)
+    yield from _labelled("Last used", activity.sentence(status.get("activity"), now), width)
     quota = spec.get("quota") or {}
     if quota:
         limits = ", ".join(f"{key} {value}" for key, value in quota.items())

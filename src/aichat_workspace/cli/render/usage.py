@@ -1,12 +1,13 @@
 """Usage as tables with bars."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from aichat_workspace.cli.render import words
-from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
+from aichat_workspace.cli.render.lines import Line, Span, Style, line, paragraph, plain
 from aichat_workspace.cli.render.tables import Column, table
-from aichat_workspace.foundation import units
+from aichat_workspace.foundation import activity, units
 
 Json = Mapping[str, Any]
 Row = tuple[Span, Span, Span, Span]
@@ -36,8 +37,8 @@ _TEAM_COLUMNS: Final = (
 _UNKNOWN: Final = "not known"
 
 
-def workspace_usage(document: Json, width: int | None, *, wide: bool) -> list[Line]:
-    """Return what a workspace uses of what it has."""
+def workspace_usage(document: Json, now: datetime, width: int | None, *, wide: bool) -> list[Line]:
+    """Return what a workspace uses of what it has, and when people last used it."""
     rows = [*_quota_rows(document["quota"], wide=wide)]
     rows += [_volume_row(volume) for volume in document["volumes"]]
     rows.append(_objects_row(document["objects"]))
@@ -46,7 +47,8 @@ def workspace_usage(document: Json, width: int | None, *, wide: bool) -> list[Li
         for model in document["models"]
     ]
     heading = line(f"{plain(document['name'])}  team {plain(document['team'])}", Style.TITLE)
-    return [heading, *table(_COLUMNS, rows, width)]
+    used = f"last used: {plain(activity.sentence(document.get('activity'), now))}"
+    return [heading, *table(_COLUMNS, rows, width), *paragraph(used, width)]
 
 
 def team_usage(document: Json, width: int | None, *, wide: bool) -> list[Line]:

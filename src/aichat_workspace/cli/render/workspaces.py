@@ -7,7 +7,7 @@ from typing import Any, Final
 from aichat_workspace.cli.render import words
 from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
 from aichat_workspace.cli.render.tables import Column, table
-from aichat_workspace.foundation import states, units
+from aichat_workspace.foundation import activity, states, units
 
 Json = Mapping[str, Any]
 
@@ -28,6 +28,7 @@ _COLUMNS: Final = (
 )
 _WIDE: Final = (
     *_COLUMNS[:-1],
+    Column("LAST USED", rank=6),
     Column("CREATED", rank=6),
     Column("REQUESTED BY", rank=7, min_width=12),
     Column("COST CENTRE", rank=9, min_width=8),
@@ -105,6 +106,7 @@ def _row(document: Json, now: datetime, *, wide: bool) -> Sequence[Span]:
         spec = document.get("spec") or {}
         namespace = (status.get("namespace") or {}).get("name") or ""
         cells += [
+            Span(activity.brief(status.get("activity"), now)),
             Span(str(document["created"])),
             Span(plain(str(document.get("requestedBy") or ""))),
             Span(plain(str(spec.get("costCentre") or ""))),

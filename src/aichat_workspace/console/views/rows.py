@@ -10,6 +10,7 @@ from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views.states import Document, Time, model, percent, time
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
+from aichat_workspace.foundation import activity
 from aichat_workspace.foundation.states import STEPS, State, phase_state
 
 
@@ -32,6 +33,10 @@ class Row:
     chat: str | None
     """The address of its chat; None while the chat can't answer."""
     created: Time
+    used: str
+    """How long ago people used it, in a cell's width; empty where that is not known."""
+    use: str
+    """The same as a sentence, with how old the figure is."""
     is_suspended: bool
     is_deleting: bool
 
@@ -78,9 +83,17 @@ def row(document: Document, now: datetime) -> Row:
         percent=percent(pulling) if pulling else None,
         chat=_chat(document),
         created=time(document["created"], now),
+        used=_used(activity.brief(status.get("activity"), now)),
+        use=activity.sentence(status.get("activity"), now),
         is_suspended=bool(document["spec"].get("suspended")),
         is_deleting=document["deleting"],
     )
+
+
+def _used(brief: str) -> str:
+    if brief == activity.UNKNOWN:
+        return ""
+    return TEXTS["unused"] if brief == activity.NEVER else TEXTS["used"].format(age=brief)
 
 
 def state(document: Document) -> State:

@@ -29,6 +29,7 @@ from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.status.activity import activity_record
 from aichat_workspace.domain.status.turns import Progress, next_record, why_outdated
 from aichat_workspace.domain.status.workload_health import (
     diagnose,
@@ -42,6 +43,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     ABNORMAL_CONDITIONS,
     MAX_REWRITTEN_FIELDS,
     WORKLOAD_CONDITIONS,
+    ActivityRecord,
     Condition,
     ConditionStatus,
     ConditionType,
@@ -86,6 +88,8 @@ class StatusInputs:
     """The request for a refresh of the models that was last met."""
     tools: ToolStatus = NOT_OFFERED_YET
     """The tools that the chat offers."""
+    activity: ActivityRecord | None = None
+    """What the chat says of its use; None where it was not asked."""
     pods: PodChange = NO_CHANGE
     turn_deadline: timedelta = timedelta(minutes=15)
     """How long a turn may last that begins now."""
@@ -145,6 +149,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         patterns=tuple(_pattern(pattern) for pattern in facts.patterns),
         models_refreshed=facts.refreshed,
         tools_revision=facts.tools.revision,
+        activity=activity_record(workspace, facts.activity, now),
         rewrites=_rewrites(facts),
         resources=_resources(facts),
     )

@@ -45,6 +45,13 @@ _WORKSPACE_COLUMNS: Final = (
     _Column("Models", "string", ".status.modelsReady", "Ready and desired models."),
     _Column("URL", "string", ".status.url", "Where people open the chat."),
     _Column("Message", "string", f"{_READY}.message", "What to do about it.", is_wide=True),
+    _Column(
+        "Last used",
+        "date",
+        ".status.activity.lastActivity",
+        "When people last used it, as far as that is known.",
+        is_wide=True,
+    ),
     _AGE,
 )
 _SELECTABLE: Final = (".spec.workspaceName", ".status.phase")

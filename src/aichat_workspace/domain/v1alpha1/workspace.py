@@ -29,6 +29,8 @@ class Workspace(Schema):
     status: WorkspaceStatus
     refresh_models: str = ""
     """The text of the annotation that asks for a refresh of the models, cut."""
+    prompted_at: datetime | None = None
+    """When its models were last prompted by the API, to an hour, as the API has noted it."""
     written_spec: WorkspaceSpec | None = None
     """The spec as it was written, where a size class has filled in what it leaves out."""
     not_understood: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class Workspace(Schema):
             spec=spec,
             status=status,
             refresh_models=_refresh(metadata),
+            prompted_at=_prompted_at(metadata),
             not_understood=tuple(refused.values()),
         )
 
@@ -83,6 +86,16 @@ class Workspace(Schema):
             return None
         unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
         return self.created + timedelta(**{unit: int(after[:-1])})
+
+
+def _prompted_at(metadata: Mapping[str, Any]) -> datetime | None:
+    """Return the time in the annotation; None for a text that is none, which people may write."""
+    text = str((metadata.get("annotations") or {}).get(names.PROMPTED_ANNOTATION, ""))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(microsecond=0) if moment.tzinfo else None
 
 
 def _refresh(metadata: Mapping[str, Any]) -> str:

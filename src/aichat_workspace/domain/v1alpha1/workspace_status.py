@@ -247,6 +247,24 @@ class RewriteEntry(Schema):
     )
 
 
+class ActivityRecord(Schema):
+    """When people last used the workspace. Who it was and what they did is nowhere."""
+
+    last_activity: datetime | None = Field(
+        default=None,
+        description="When somebody last used the chat, or prompted a model by the API; left out "
+        "where nobody has.",
+    )
+    as_of: datetime | None = Field(
+        default=None,
+        description="When the chat was last asked, at most a day ago while it answers. How it was "
+        "used since then is unknown; left out before the first time.",
+    )
+    message: Message = Field(
+        default="", description="Why the chat could not be asked since then, or empty."
+    )
+
+
 class WorkspaceStatus(Schema):
     """The status of AIChatWorkspace, which the operator writes."""
 
@@ -296,6 +314,9 @@ class WorkspaceStatus(Schema):
         default="",
         description="Digest of the models that chats offer tools to. It changes with the models "
         "that can call tools and is empty where none can.",
+    )
+    activity: ActivityRecord | None = Field(
+        default=None, description="When people last used it, as far as that is known."
     )
     rewrites: tuple[RewriteEntry, ...] = Field(
         default=(),

@@ -1,4 +1,4 @@
-"""The servers of a workspace: what model sync and tool sync are to do with them."""
+"""The servers of a workspace: what is to be done with them, and asked."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy.blocking import blocks_models
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import ActivityRecord
+from aichat_workspace.operator.models.activity import ActivitySync
 from aichat_workspace.operator.models.assignment import chat, model_sync_task, paused
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSync
@@ -20,14 +22,17 @@ class ServerProgress:
 
     models: Report
     tools: ToolStatus
+    activity: ActivityRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSync:
-    """Keeps the models and tools of all workspaces, beside reconciliation."""
+    """Keeps the models and tools of all workspaces, and asks for their use, beside
+    reconciliation."""
 
     models: ModelSync
     tools: ToolSync
+    activity: ActivitySync
     connect: Connect
     connect_chat: ConnectChat
 
@@ -42,14 +47,17 @@ class ServerSync:
         return ServerProgress(
             models=self.models.set_desired(name, task),
             tools=self.tools.set_desired(name, front_end),
+            activity=self.activity.set_desired(name, front_end, workspace.status.activity),
         )
 
     def forget(self, name: str) -> None:
         """Stop keeping a workspace's models and tools."""
         self.models.forget(name)
         self.tools.forget(name)
+        self.activity.forget(name)
 
     async def close(self) -> None:
         """End all that is under way."""
         await self.models.close()
         await self.tools.close()
+        await self.activity.close()

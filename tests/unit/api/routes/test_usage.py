@@ -60,6 +60,7 @@ async def test_a_workspaces_usage_has_its_quota_volumes_objects_and_models() -> 
         ("same:latest", 7),
         ("llama3.2:1b", 3),
     ]
+    assert document["activity"] is None
 
 
 async def test_a_namespace_that_is_not_the_workspaces_own_is_not_read() -> None:

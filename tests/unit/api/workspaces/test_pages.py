@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 from hypothesis import given
@@ -182,3 +184,42 @@ def test_a_filter_looks_at_what_tells_people_and_at_conditions(
     conditions = [{"type": "Ready", "status": "False"}]
     view = sample_view(spec=METADATA, status={"conditions": conditions})
     assert query.matches(view) is matches
+
+
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+OCTOBER, NOVEMBER = "2026-10-15T00:00:00Z", "2026-11-15T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("activity", "phase", "created", "is_listed"),
+    [
+        ({"lastActivity": OCTOBER, "asOf": NOVEMBER}, "Ready", OCTOBER, True),
+        ({"asOf": NOVEMBER}, "Ready", OCTOBER, True),
+        ({"lastActivity": NOVEMBER, "asOf": NOVEMBER}, "Ready", OCTOBER, False),
+        ({"lastActivity": OCTOBER, "asOf": OCTOBER}, "Ready", OCTOBER, False),
+        ({"asOf": NOVEMBER}, "Ready", NOVEMBER, False),
+        ({"message": "it is away"}, "Ready", OCTOBER, False),
+        (None, "Ready", OCTOBER, False),
+        ({"lastActivity": OCTOBER}, "Suspended", OCTOBER, True),
+        ({"lastActivity": NOVEMBER}, "Suspended", OCTOBER, False),
+        (None, "Suspended", OCTOBER, True),
+    ],
+)
+def test_idle_is_what_is_known_to_be_unused_since_a_time_at_which_it_was_there(
+    activity: dict[str, str] | None, phase: str, created: str, *, is_listed: bool
+) -> None:
+    status = {"phase": phase, **({"activity": activity} if activity else {})}
+    view = sample_view(status=status, created=created)
+    assert Filter(idle_since=SINCE).matches(view) is is_listed
+
+
+def test_a_list_by_last_activity_begins_with_what_nobody_used() -> None:
+    used = {"w1": "2026-11-02T00:00:00Z", "w2": None, "w3": "2026-10-02T00:00:00Z"}
+    views = [
+        sample_view(name, status={"activity": {"lastActivity": moment}} if moment else {})
+        for name, moment in used.items()
+    ]
+    page = _sorted_page(views, None, Sort.parse("lastActivity"), 2)
+    assert [view.name for view in page.views] == ["w2", "w3"]
+    rest = _sorted_page(views, page.next_page, Sort.parse("lastActivity"), 2)
+    assert [view.name for view in rest.views] == ["w1"]

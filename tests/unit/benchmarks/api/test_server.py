@@ -11,5 +11,7 @@ def test_requests_upstream_are_told_apart() -> None:
         f'{name}{{code="200",resource="aichatworkspaces",verb="GET"}} 3.0\n'
     )
     before, after = Sample(0, 1, 100, upstream("")), Sample(10, 6, 100, upstream(text))
-    assert after.upstream_since(before) == "3, 7 reviews, 2 renewals of its own watches"
+    expected = "3 (3 aichatworkspaces), 7 reviews, 2 renewals of its own watches"
+    assert after.upstream_since(before) == expected
+    assert after.upstream_since(after) == "0, 0 reviews, 0 renewals of its own watches"
     assert after.cpu_since(before) == 0.5

@@ -39,6 +39,17 @@ def test_credentials_are_shown(world: World) -> None:
     assert document["password"] == "correct-horse"
 
 
+def test_a_password_is_reset_after_a_question_and_not_shown(world: World) -> None:
+    world.put()
+    refused = world.run("credentials", "red-chat", "--reset")
+    assert refused.code == 2
+    assert "passwordReset" not in world.workspace()["spec"].get("access", {})
+    result = world.run("credentials", "red-chat", "--reset", "--yes")
+    assert (result.code, result.out) == (0, "")
+    assert result.err.endswith("aichatctl wait red-chat && aichatctl credentials red-chat\n")
+    assert world.workspace()["spec"]["access"]["passwordReset"]
+
+
 class TestPrompt:
     def test_a_reply_is_printed(self, world: World) -> None:
         world.put()

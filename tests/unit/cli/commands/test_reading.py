@@ -1,6 +1,7 @@
 """Commands that read."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,24 @@ class TestList:
         refused = two.run("list", "--sort", "size")
         assert refused.code == 1
         assert "sort: Input should be 'name'" in refused.err
+
+    def test_what_nobody_has_used_is_listed_by_an_age_or_a_date(self, two: World) -> None:
+        used = {"lastActivity": "2026-01-05T00:00:00Z", "asOf": "2026-02-05T00:00:00Z"}
+        two.put("lab", team="science", version=3, status={"phase": "Ready", "activity": used})
+        for when, names in (
+            ("2026-01-04", ""),
+            ("2026-01-06", "lab\n"),
+            ("2026-01-06T00:00:00+02:00", "lab\n"),
+            ("12h", ""),
+        ):
+            assert two.run("list", "--idle-since", when, "-o", "name").out == names, when
+        header, row, *_ = two.run("list", "-q", "lab", "-o", "wide").out.splitlines()
+        assert "LAST USED" in header
+        assert re.search(r" \d+d +\d+d +2026-01-01T00:00:00Z", row)
+        refused = two.run("list", "--idle-since", "30 days")
+        assert refused.code == 2
+        assert "write 30d" in refused.err
+        assert two.run("list", "--sort", "lastActivity", "-o", "name").out.split()[-1] == "lab"
 
     def test_json_and_yaml_are_the_apis_documents(self, two: World) -> None:
         items = json.loads(two.run("list", "-o", "json").out)["items"]
@@ -186,6 +205,7 @@ class TestUsage:
         assert rows["models' volume"].endswith(f" {'━' * 10}{'─' * 10}  50 %")
         assert rows["objects"].split()[1:3] == ["1", "1"]
         assert rows["gemma2:2b"].split()[1:] == ["2.0", "GiB"]
+        assert lines[-1] == "last used: not known"
 
     def test_the_names_of_a_quota_are_its_own_when_wide(self, measured: World) -> None:
         assert "limits.cpu" in measured.run("usage", "red-chat", "-o", "wide").out

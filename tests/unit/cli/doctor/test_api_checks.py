@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from aichat_workspace.cli.doctor import api_checks
 from aichat_workspace.cli.doctor.finding import Severity
 from localcluster import certificates
-from tests.unit.cli.world import STALLED_STATUS, World, condition
+from tests.unit.cli.world import READY_STATUS, STALLED_STATUS, World, condition
 
 
 def findings(world: World, *arguments: str, **environment: str) -> dict[str, str]:
@@ -33,11 +34,11 @@ def findings(world: World, *arguments: str, **environment: str) -> dict[str, str
 
 
 def test_all_is_good_for_those_who_may_do_everything(world: World) -> None:
-    world.put()
+    world.put(status={**READY_STATUS, "url": "https://red-chat.localhost"})
     assert set(findings(world).values()) == {"good"}
     lines = world.run("doctor").out.splitlines()
     assert lines[0] == "This machine"
-    assert lines[-1].startswith("7 checks: 7 good")
+    assert lines[-1].startswith("9 checks: 9 good")
 
 
 def test_a_server_that_is_away_is_a_problem(world: World) -> None:
@@ -130,6 +131,33 @@ def test_a_token_that_ends_soon_is_noted(
 ) -> None:
     monkeypatch.setattr(api_checks, "expiry", lambda _: 1_000 + seconds)
     assert api_checks.token({"username": "ann"}, "token", 1_000).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("seconds", "severity", "words"),
+    [
+        (0, Severity.GOOD, "agrees"),
+        (59, Severity.GOOD, "agrees"),
+        (3_600, Severity.PROBLEM, "1h ahead of"),
+        (-120, Severity.PROBLEM, "2m behind"),
+    ],
+)
+def test_a_clock_that_would_spoil_tokens_is_a_problem(
+    seconds: int, severity: Severity, words: str
+) -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC).timestamp() + seconds
+    finding = api_checks.clock("Tue, 01 Dec 2026 00:00:00 GMT", now)
+    assert (finding.code, finding.severity) == ("AC207", severity)
+    assert words in finding.text
+
+
+@pytest.mark.parametrize(
+    ("host", "severity"),
+    [("chat.localhost", Severity.GOOD), ("chat." + "a" * 64 + ".test", Severity.NOTE)],
+)
+def test_a_chat_whose_name_has_no_address_here_is_noted(host: str, severity: Severity) -> None:
+    finding = api_checks.dns(host)
+    assert (finding.code, finding.severity) == ("AC403", severity)
 
 
 @contextmanager

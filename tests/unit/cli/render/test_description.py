@@ -39,6 +39,7 @@ def test_a_ready_workspace_is_reported_in_a_few_lines() -> None:
         "  URL          https://red-chat.ai.example.org",
         "  Server       runs",
         "  Chat         runs",
+        "  Last used    not known",
         "  Asked by     ann",
         "",
         "MODEL      STATE    SIZE",

@@ -98,3 +98,18 @@ def test_an_action_keeps_the_team_of_the_page() -> None:
         "/workspaces/a?team=b",
         "/workspaces/a/delete?team=b",
     )
+
+
+@pytest.mark.parametrize(
+    ("activity", "words", "sentence"),
+    [
+        ({}, "", "not known"),
+        ({"asOf": NOW.isoformat()}, "unused", "never, as of 0 s ago"),
+        ({"lastActivity": NOW.isoformat()}, "used 0s ago", "0 s ago"),
+    ],
+)
+def test_when_people_last_used_it_is_said_where_it_is_known(
+    activity: dict[str, str], words: str, sentence: str
+) -> None:
+    row = rows.row(document(status={"phase": "Ready", "activity": activity}), NOW)
+    assert (row.used, row.use) == (words, sentence)
