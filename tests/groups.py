@@ -35,6 +35,7 @@ _GROUPS: Final = {
         "integration/test_platform.py",
         "integration/test_api_sign_in.py",
         "integration/test_api_sessions_last.py",
+        "integration/test_dex.py",
         "integration/test_admission.py",
         "integration/test_readme.py",
         "integration/test_how_to_pages.py",
@@ -68,6 +69,7 @@ _GROUPS: Final = {
     WHOLE_NODE: (
         "e2e/test_whole_node.py",
         "e2e/test_people.py",
+        "e2e/test_dex.py",
         "e2e/test_upgrade.py",
         "e2e/test_newer_chat.py",
         "e2e/test_network_settings.py",  # kubelet then keeps its images from later pods

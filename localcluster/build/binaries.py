@@ -119,6 +119,15 @@ VERSITYGW: Final = GoBinary(
     "github.com/versity/versitygw/cmd/versitygw",
     programs=(Program("versitygw", "1"),),
 )
+# An identity provider for OpenID Connect: https://dexidp.io
+_DEX: Final = "v2.45.1"
+DEX: Final = GoBinary(
+    "dex",
+    "dex",
+    "github.com/dexidp/dex/cmd/dex",
+    f"-s -w -X main.version={_DEX}",
+    programs=(Program("dex", _release(_DEX), ("version",), "Dex Version: v"),),
+)
 HELM: Final = GoBinary(
     "helm",
     "helm4",

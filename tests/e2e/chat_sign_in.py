@@ -1,7 +1,7 @@
 """A person's sign-in to a chat by an identity provider, without a browser."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,21 +31,34 @@ class ChatDoor:
     authority: Path
     """The certificate of the authority that the provider's is of."""
 
-    def sign_in(self) -> SignedIn:
-        """Go from the chat to the provider and back, as a browser does with the button."""
+    def sign_in(self, visit: Callable[[str], str] | None = None) -> SignedIn:
+        """Go from the chat to the provider and back, as a browser does with the button; `visit`
+        goes through a provider's pages, and says where they send the browser back to."""
         with self._client() as chat:
             begin = chat.get("/oauth/oidc/login")
             assert begin.status_code == HTTPStatus.FOUND, begin.text
-            trusted = ssl.create_default_context(cafile=str(self.authority))
-            with httpx2.Client(verify=trusted) as provider:
-                back = provider.get(begin.headers["location"])
-            assert back.status_code == HTTPStatus.FOUND, back.text
-            returned = urlsplit(back.headers["location"])
+            returned = urlsplit((visit or self._without_a_page)(begin.headers["location"]))
             assert returned.hostname == self.host
             headers = {"Cookie": _cookies(begin)}
             end = chat.get(f"{returned.path}?{returned.query}", headers=headers)
         refusal = parse_qs(urlsplit(end.headers["location"]).query).get("error", [""])
         return SignedIn(dict(_pairs(end)).get("token", ""), refusal[0])
+
+    def _without_a_page(self, address: str) -> str:
+        """Where a provider that asks nobody sends the browser back to."""
+        trusted = ssl.create_default_context(cafile=str(self.authority))
+        with httpx2.Client(verify=trusted) as provider:
+            back = provider.get(address)
+        assert back.status_code == HTTPStatus.FOUND, back.text
+        return str(back.headers["location"])
+
+    def role(self, person: SignedIn) -> str:
+        """What the person is in the chat: user, admin or pending."""
+        return str(self.get("/api/v1/auths/", person.token).json()["role"])
+
+    def groups(self, person: SignedIn) -> set[str]:
+        """The person's groups in the chat."""
+        return {group["name"] for group in self.get("/api/v1/groups/", person.token).json()}
 
     def get(self, path: str, token: str = "") -> httpx2.Response:
         """Ask the chat itself; `token` is a session's or a key."""

@@ -4,6 +4,7 @@ authority of its own. It concerns all workspaces, so nothing else goes on meanwh
 import ast
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -54,7 +55,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory, whole_node: None) -> Iter
 @pytest.fixture(scope="module")
 def sign_in_settings(node: Node, provider: Provider) -> Iterator[None]:
     """The settings of the platform, which both workspaces have followed."""
-    for document in (_client_secret(provider), _authorities(provider)):
+    for document in (_client_secret(provider), authorities(provider.ca_file)):
         node.kube.apply(document)
     settings = {
         "trustedAuthorities": {"configMapName": AUTHORITIES},
@@ -75,14 +76,14 @@ def sign_in_settings(node: Node, provider: Provider) -> Iterator[None]:
         },
     }
     platform(node, settings)
-    _await_variable(node, TENANT, "ENABLE_SCIM", "true")
-    _await_variable(node, SECOND, "ENABLE_SCIM", "true")
+    await_variable(node, TENANT, "ENABLE_SCIM", "true")
+    await_variable(node, SECOND, "ENABLE_SCIM", "true")
     yield
     platform(node, dict.fromkeys(settings))
     node.kube.delete("secret", CLIENT_SECRET, SYSTEM)
     node.kube.delete("configmap", AUTHORITIES, SYSTEM)
-    _await_variable(node, TENANT, "ENABLE_SCIM", None)
-    _await_variable(node, SECOND, "ENABLE_SCIM", None)
+    await_variable(node, TENANT, "ENABLE_SCIM", None)
+    await_variable(node, SECOND, "ENABLE_SCIM", None)
 
 
 def _client_secret(provider: Provider) -> dict[str, Any]:
@@ -95,16 +96,16 @@ def _client_secret(provider: Provider) -> dict[str, Any]:
     }
 
 
-def _authorities(provider: Provider) -> dict[str, Any]:
+def authorities(ca_file: Path) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": AUTHORITIES, "namespace": SYSTEM},
-        "data": {"ca.crt": provider.ca_file.read_text()},
+        "data": {"ca.crt": ca_file.read_text()},
     }
 
 
-def _await_variable(node: Node, tenant: str, name: str, value: str | None) -> None:
+def await_variable(node: Node, tenant: str, name: str, value: str | None) -> None:
     """Wait until the chat runs with it."""
 
     def follow() -> bool:
@@ -141,10 +142,6 @@ def comes(door: ChatDoor, provider: Provider, name: str, **claims: object) -> Si
     return door.sign_in()
 
 
-def role(door: ChatDoor, person: SignedIn) -> str:
-    return str(door.get("/api/v1/auths/", person.token).json()["role"])
-
-
 def asks(door: ChatDoor, token: str) -> str:
     """The likeliest reply of the first model."""
     webui = WebUI("http://127.0.0.1", door.host)
@@ -165,7 +162,7 @@ def test_a_person_with_an_allowed_role_signs_in_and_chats(
     door: ChatDoor, provider: Provider
 ) -> None:
     ann = comes(door, provider, "ann", roles=["chatters", "others"])
-    assert (ann.error, role(door, ann)) == ("", "user")
+    assert (ann.error, door.role(ann)) == ("", "user")
     assert ANSWER in asks(door, ann.token)
 
 
@@ -179,7 +176,7 @@ def test_a_person_without_any_role_waits_for_an_administrator(
     door: ChatDoor, provider: Provider
 ) -> None:
     una = comes(door, provider, "una")
-    assert role(door, una) == "pending"
+    assert door.role(una) == "pending"
     assert door.get("/api/models", una.token).status_code == 401
 
 
@@ -187,19 +184,18 @@ def test_an_administrators_role_makes_an_administrator_until_it_is_taken_away(
     door: ChatDoor, provider: Provider
 ) -> None:
     hal = comes(door, provider, "hal", roles=["heads"])
-    assert role(door, hal) == "admin"
-    assert role(door, comes(door, provider, "hal", roles=["chatters"])) == "user"
+    assert door.role(hal) == "admin"
+    assert door.role(comes(door, provider, "hal", roles=["chatters"])) == "user"
 
 
 def test_groups_arrive_and_follow(door: ChatDoor, provider: Provider, administrator: WebUI) -> None:
-    def groups(person: SignedIn) -> set[str]:
-        return {group["name"] for group in door.get("/api/v1/groups/", person.token).json()}
-
     known = {"roles": ["chatters"]}
     gus = comes(door, provider, "gus", groups=["readers", "writers"], **known)
-    assert groups(gus) == {"readers", "writers"}
-    assert groups(comes(door, provider, "gus", groups=["writers"], **known)) == {"writers"}
-    assert groups(comes(door, provider, "gus", groups=[], **known)) == {"writers"}, "docs/oidc.md"
+    assert door.groups(gus) == {"readers", "writers"}
+    assert door.groups(comes(door, provider, "gus", groups=["writers"], **known)) == {"writers"}
+    assert door.groups(comes(door, provider, "gus", groups=[], **known)) == {"writers"}, (
+        "docs/oidc.md"
+    )
     known_groups = {group["name"] for group in administrator.call("/api/v1/groups/")}
     assert known_groups >= {"readers", "writers"}
 
@@ -334,7 +330,7 @@ def test_a_workspace_decides_itself_and_what_was_changed_in_the_chat_is_gone_the
     own = {"apiKeys": False, "oidc": {"enabled": False}}
     patch(node, RESOURCE, {"access": own})
     try:
-        _await_variable(node, TENANT, "ENABLE_API_KEYS", None)
+        await_variable(node, TENANT, "ENABLE_API_KEYS", None)
         assert door.get("/api/models", key_of_lea).status_code == 403
         assert door.get("/oauth/oidc/login").status_code == 404
         features = door.get("/api/config").json()["features"]
@@ -344,4 +340,4 @@ def test_a_workspace_decides_itself_and_what_was_changed_in_the_chat_is_gone_the
         assert "lea@example.org" in {person["email"] for person in people}, "data stay"
     finally:
         patch(node, RESOURCE, {"access": None})
-        _await_variable(node, TENANT, "ENABLE_SCIM", "true")
+        await_variable(node, TENANT, "ENABLE_SCIM", "true")

@@ -26,10 +26,13 @@ class ApiProcess:
 
 
 @contextmanager
-def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[ApiProcess]:
+def running_api(
+    cluster: Cluster, folder: Path, port: int | None = None, **environment: str
+) -> Iterator[ApiProcess]:
     """Start it with the cluster's kubeconfig and these variables, and wait until it is ready. Its
     log must hold no traceback in the end."""
-    port, probe_port = free_ports(2)
+    free, probe_port = free_ports(2)
+    port = port or free
     url, probes = (f"http://127.0.0.1:{number}" for number in (port, probe_port))
     api = ApiProcess(url, probes, folder / "api.log")
     given = {"ENV": "dev", "KUBECONFIG": str(cluster.kubeconfig)}

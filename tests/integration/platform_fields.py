@@ -284,6 +284,9 @@ _SIGN_IN_EDITS: Final = {
     "signIn.oidc.allowedDomains": _sign_in(
         "allowedDomains", ["example.org"], "OAUTH_ALLOWED_DOMAINS", "example.org"
     ),
+    "signIn.oidc.extraScopes": _sign_in(
+        "extraScopes", ["groups"], "OAUTH_SCOPES", "openid email profile groups"
+    ),
     "signIn.oidc.verifiedEmailClaim": _sign_in(
         "verifiedEmailClaim", "verified_email", "OAUTH_EMAIL_CLAIM", "verified_email"
     ),

@@ -378,6 +378,12 @@ FIELDS: Final[dict[str, Field]] = {
         _variable(CHAT, "OAUTH_ALLOWED_DOMAINS"),
         ("example.org", "example.org,b.example.org"),
     ),
+    "access.oidc.extraScopes": Field(
+        lambda scopes: _oidc(extraScopes=scopes),
+        (["groups"], ["groups", "urn:example:roles"]),
+        _variable(CHAT, "OAUTH_SCOPES"),
+        ("openid email profile groups", "openid email profile groups urn:example:roles"),
+    ),
     "access.oidc.verifiedEmailClaim": Field(
         lambda claim: _oidc(verifiedEmailClaim=claim),
         ("email", "verified_email"),

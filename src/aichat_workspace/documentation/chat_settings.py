@@ -74,6 +74,7 @@ SETTINGS: Final = (
     ),
     ChatSetting("OAUTH_PROVIDER_NAME", _PROVIDER.format("providerName"), "oauth.provider_name"),
     ChatSetting("OAUTH_ROLES_CLAIM", _PROVIDER.format("roles"), "oauth.roles_claim"),
+    ChatSetting("OAUTH_SCOPES", _PROVIDER.format("extraScopes"), "oauth.scopes"),
     ChatSetting("OLLAMA_BASE_URL", _MADE, "ollama.base_urls"),
     ChatSetting("OPENAI_API_BASE_URLS", "`spec.connections`", "openai.api_base_urls"),
     ChatSetting("OPENAI_API_KEYS", "`spec.connections`", "openai.api_keys"),

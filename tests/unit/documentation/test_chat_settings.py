@@ -18,6 +18,7 @@ PROVIDER: dict[str, Any] = {
     "roles": {"allowed": ["staff"]},
     "groups": {"create": True},
     "allowedDomains": ["example.org"],
+    "extraScopes": ["groups"],
     "verifiedEmailClaim": "email",
 }
 EVERYTHING = PlatformSpec.model_validate(

@@ -26,6 +26,7 @@ _PARTS: Final = {
     "sign_up": ("signUp", SignInChoice.PEOPLE),
     "roles": ("roles", SignInChoice.PEOPLE),
     "allowed_domains": ("allowedDomains", SignInChoice.PEOPLE),
+    "extra_scopes": ("extraScopes", SignInChoice.PEOPLE),
     "groups": ("groups", SignInChoice.GROUPS),
 }
 

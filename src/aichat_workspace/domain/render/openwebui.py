@@ -160,10 +160,19 @@ def _oidc(tenant: Tenant) -> dict[str, str]:
         "OAUTH_CODE_CHALLENGE_METHOD": "S256",
         "OAUTH_PROVIDER_NAME": oidc.provider_name,
         "ENABLE_OAUTH_SIGNUP": str(oidc.sign_up).lower(),
+        **_scopes(oidc),
         **_roles(oidc),
         **_groups(oidc),
         **_addresses(oidc),
     }
+
+
+def _scopes(oidc: Provider) -> dict[str, str]:
+    """Return Open WebUI's own three with those that are asked for besides."""
+    if not oidc.extra_scopes:
+        return {}
+    scopes = dict.fromkeys(("openid", "email", "profile", *oidc.extra_scopes))
+    return {"OAUTH_SCOPES": " ".join(scopes)}
 
 
 def _roles(oidc: Provider) -> dict[str, str]:

@@ -31,11 +31,21 @@ ClientId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 ProviderName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Roles = Annotated[tuple[Role, ...], Field(max_length=_MAX_ROLES)]
 Domains = Annotated[tuple[DnsName, ...], Field(max_length=64)]
+# https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+Scope = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!#-\[\]-~]+$")
+]
+Scopes = Annotated[tuple[Scope, ...], Field(max_length=16)]
 
 _PROVIDER_URL: Final = "The provider's /.well-known/openid-configuration."
 _PUBLIC_CLIENT: Final = (
     "Left out for a public client, which signs in by PKCE alone: the chat's administrators can "
     "read a secret."
+)
+_EXTRA_SCOPES: Final = (
+    "Scopes to ask for besides openid, email and profile, where the provider gives roles or groups "
+    "only for a scope of their own, as Dex does for groups. A provider refuses a scope that it "
+    "does not know."
 )
 _PROVIDER_NAME: Final = "What the sign-in button says."
 _ROLES_CLAIM: Final = (
@@ -110,6 +120,7 @@ class Provider(Schema):
         f"{names.SECRET_FOR_ANNOTATION}: '{FOR_ALL_WORKSPACES}'. Workspaces get copies. "
         f"{_PUBLIC_CLIENT}",
     )
+    extra_scopes: Scopes = Field(default=(), description=_EXTRA_SCOPES, json_schema_extra=SET)
     provider_name: ProviderName = Field(default="SSO", description=_PROVIDER_NAME)
     sign_up: StrictBool = Field(
         default=True,
@@ -186,6 +197,9 @@ class Oidc(Schema):
         description="A Secret in the system namespace with the key clientSecret, whose annotation "
         f"{names.SECRET_FOR_ANNOTATION} names this workspace. {_PUBLIC_CLIENT}",
     )
+    extra_scopes: Scopes | None = Field(
+        default=None, description=_EXTRA_SCOPES, json_schema_extra=SET
+    )
     provider_name: ProviderName | None = Field(default=None, description=_PROVIDER_NAME)
     sign_up: StrictBool | None = Field(
         default=None,
@@ -213,7 +227,7 @@ class SignInChoice(StrEnum):
     NO_PROVIDER = "NoProvider"
     """That it has none."""
     PEOPLE = "People"
-    """Who gets in by the platform's provider: signUp, roles and domains."""
+    """Who gets in by the platform's provider: signUp, roles, domains, and scopes that give roles."""
     GROUPS = "Groups"
     """Which groups of the platform's provider it takes over."""
     PASSWORD_FORM = "PasswordForm"  # noqa: S105  (a word)

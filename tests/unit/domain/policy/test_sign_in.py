@@ -81,7 +81,14 @@ class TestTheProvider:
 
     @pytest.mark.parametrize(
         "emptied",
-        [{}, {"roles": {}}, {"groups": {}}, {"allowedDomains": []}, {"roles": {"allowed": []}}],
+        [
+            {},
+            {"roles": {}},
+            {"groups": {}},
+            {"allowedDomains": []},
+            {"extraScopes": []},
+            {"roles": {"allowed": []}},
+        ],
     )
     def test_an_emptied_part_says_nothing(self, emptied: dict[str, Any]) -> None:
         assert provider(platform(), oidc=emptied) == provider(platform())
@@ -136,6 +143,7 @@ class TestWhatIsRefused:
             ({"oidc": {"signUp": False}}, "People", "spec.access.oidc.signUp"),
             ({"oidc": {"roles": {"allowed": ["a"]}}}, "People", "spec.access.oidc.roles"),
             ({"oidc": {"allowedDomains": ["a.b"]}}, "People", "spec.access.oidc.allowedDomains"),
+            ({"oidc": {"extraScopes": ["groups"]}}, "People", "spec.access.oidc.extraScopes"),
             ({"oidc": {"groups": {"create": True}}}, "Groups", "spec.access.oidc.groups"),
             ({"passwordForm": False}, "PasswordForm", "spec.access.passwordForm"),
             ({"apiKeys": True}, "APIKeys", "spec.access.apiKeys"),

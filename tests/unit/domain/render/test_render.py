@@ -253,6 +253,12 @@ def test_where_roles_decide_people_without_any_wait_for_an_administrator() -> No
     assert "ENABLE_OAUTH_ROLE_MANAGEMENT" not in chat_settings(oidc=PROVIDER)
 
 
+def test_scopes_are_asked_for_besides_open_webuis_own_and_once() -> None:
+    assert "OAUTH_SCOPES" not in chat_settings(oidc=PROVIDER)
+    settings = chat_settings(oidc={**PROVIDER, "extraScopes": ["groups", "email"]})
+    assert settings["OAUTH_SCOPES"] == "openid email profile groups"
+
+
 def test_accounts_are_merged_only_by_a_claim_of_verified_addresses() -> None:
     assert "OAUTH_MERGE_ACCOUNTS_BY_EMAIL" not in chat_settings(oidc=PROVIDER)
     settings = chat_settings(oidc={**PROVIDER, "verifiedEmailClaim": "verified_email"})
