@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.domain.v1alpha1.backup import BackupRecord, RestoreRecord
 from aichat_workspace.domain.v1alpha1.base import Schema
 
 T = TypeVar("T", bound=StrEnum)
@@ -76,6 +77,8 @@ class ConditionType(StrEnum):
     STORED_AS_APPLIED = "StoredAsApplied"
     TOOLS_OFFERED = "ToolsOffered"
     SYNCED = "Synced"
+    BACKED_UP = "BackedUp"
+    RESTORED = "Restored"
     EXPIRES_SOON = "ExpiresSoon"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
@@ -273,6 +276,8 @@ class WorkspaceStatus(Schema):
         description="Facts about the workspace, with their reasons.",
         json_schema_extra=map_by("type"),
     )
+    backup: BackupRecord | None = Field(default=None, description="The chat's backups.")
+    restore: RestoreRecord | None = Field(default=None, description="The last restore.")
     models_ready: str = Field(
         default="",
         description="Ready and desired models, as in 2/3, and while models are downloaded how "
