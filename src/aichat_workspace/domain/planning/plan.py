@@ -42,9 +42,14 @@ class Observed:
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     """All but Secrets, which the operator may not read."""
     pods: tuple[Manifest, ...] = ()
-    """Those of both workloads."""
+    """Those of both workloads, and of runs of the backup program."""
     expandable_classes: frozenset[str] = frozenset()
     """The cluster's StorageClasses whose volumes can grow."""
+
+    @property
+    def jobs(self) -> tuple[Manifest, ...]:
+        """The runs of the backup program, also those that a schedule made."""
+        return tuple(obj for reference, obj in self.objects.items() if reference.kind == "Job")
 
 
 NOTHING: Final = Observed()
