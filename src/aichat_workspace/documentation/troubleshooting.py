@@ -214,8 +214,8 @@ SYMPTOMS: Final = (
     Symptom(
         "A backup or a restore fails",
         "`status.backup` and `status.restore` have the last runs and their names; `kubectl -n "
-        "NAMESPACE logs job/NAME` has the program's own words. A chat runs on without backups. [Back "
-        "up and restore](backup.md) explains the rest.",
+        "NAMESPACE logs job/NAME` has the program's own words. A chat runs on without backups. "
+        "[Back up and restore](backup.md) explains the rest.",
         (
             Reason.BACKUP_WAITING,
             Reason.RESTORING,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from aichat_workspace.domain.v1alpha1.backup import (
     BackupState,
 )
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 from aichat_workspace.foundation.metadata import annotations
 
 _LATE: Final = timedelta(hours=6)
@@ -45,6 +46,30 @@ _STATES: Final = {
 }
 # The fields by the longest pause that they make: month, day of the month, of the week, and hour.
 _RESTRICTED: Final = ((3, 366 * _DAY), (2, 31 * _DAY), (4, 7 * _DAY), (1, _DAY))
+
+
+class BackupStanding(StrEnum):
+    """How the backups of a workspace are, in one word."""
+
+    MADE = "made"
+    WAITING = "waiting"
+    FAILED = "failed"
+    OVERDUE = "overdue"
+
+
+def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
+    """Return what a resource's condition BackedUp says; None where it has none."""
+    conditions = (workspace.get("status") or {}).get("conditions") or ()
+    for condition in conditions:
+        if condition.get("type") == ConditionType.BACKED_UP:
+            if condition.get("reason") == Reason.BACKUP_OVERDUE:
+                return BackupStanding.OVERDUE
+            by_status = {
+                ConditionStatus.TRUE: BackupStanding.MADE,
+                ConditionStatus.FALSE: BackupStanding.FAILED,
+            }
+            return by_status.get(condition.get("status"), BackupStanding.WAITING)
+    return None
 
 
 def next_record(workspace: Workspace, observed: Observed, destination: str) -> BackupRecord | None:
