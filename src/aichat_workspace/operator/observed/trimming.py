@@ -21,6 +21,7 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "updateRevision",
     ),
     "Deployment": ("observedGeneration", "readyReplicas", "updatedReplicas", "conditions"),
+    "Job": ("conditions",),
     "PersistentVolumeClaim": ("phase", "capacity"),
     "ResourceQuota": ("hard",),
     "HTTPRoute": ("parents",),
@@ -28,6 +29,7 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 """The read fields of a tenant object's status, by kind; of the other kinds nothing is read."""
 _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Deployment": frozenset({"ReplicaFailure"}),
+    "Job": frozenset({"Complete", "Failed"}),
     "Pod": frozenset({"PodScheduled", "Ready"}),
 }
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
