@@ -75,6 +75,8 @@ SYMPTOMS: Final = (
             Reason.SIGN_IN_INCOMPLETE,
             Reason.SIZE_CLASS_NOT_ALLOWED,
             Reason.SIZE_CLASS_NOT_FOUND,
+            Reason.BACKUP_DESTINATION_NOT_ALLOWED,
+            Reason.BACKUP_DESTINATION_NOT_FOUND,
         ),
     ),
     Symptom(
@@ -90,6 +92,8 @@ SYMPTOMS: Final = (
             Reason.PULL_SECRET_NOT_FOUND,
             Reason.AUTHORITIES_NOT_FOUND,
             Reason.CLIENT_SECRET_NOT_FOUND,
+            Reason.BACKUP_SECRET_NOT_FOUND,
+            Reason.BACKUP_IMAGE_UNKNOWN,
         ),
     ),
     Symptom(

@@ -526,6 +526,26 @@ class Reason(StrEnum):
             "AIChatPlatform."
         ),
     )
+    BACKUP_SECRET_NOT_FOUND = (
+        "BackupSecretNotFound",
+        "AI0325",
+        Severity.ERROR,
+        (
+            "A Secret with a backup destination's keys, or with the passphrase, is missing, not "
+            "marked, or has no key. There are no backups meanwhile; the chat runs."
+        ),
+        (
+            "Make it in the operator's namespace as the message says, or correct `spec.backup` of "
+            "the AIChatPlatform."
+        ),
+    )
+    BACKUP_IMAGE_UNKNOWN = (
+        "BackupImageUnknown",
+        "AI0326",
+        Severity.ERROR,
+        "The operator does not run in a pod, so it does not know the image that has its programs.",
+        "Start it with the environment variable `BACKUP_IMAGE`.",
+    )
     CLIENT_SECRET_NOT_FOUND = (
         "ClientSecretNotFound",
         "AI0324",
@@ -599,6 +619,29 @@ class Reason(StrEnum):
         "Delete this one and choose another.",
     )
     # the platform's settings have to be edited, or what they name created
+    BACKUP_DESTINATION_NOT_ALLOWED = (
+        "BackupDestinationNotAllowed",
+        "AI0236",
+        Severity.ERROR,
+        "It names a backup destination that its team may not choose. The chat runs.",
+        (
+            "Change `spec.backup.destination`, or add the team to `allowedTeams` of the "
+            "destination in `spec.backup.destinations` of the AIChatPlatform."
+        ),
+    )
+    BACKUP_DESTINATION_NOT_FOUND = (
+        "BackupDestinationNotFound",
+        "AI0237",
+        Severity.ERROR,
+        (
+            "It names a backup destination that the platform does not have, or the platform has "
+            "none for its team. The chat runs."
+        ),
+        (
+            "Change `spec.backup.destination`, or add it to `spec.backup.destinations` of the "
+            "AIChatPlatform."
+        ),
+    )
     SIZE_CLASS_NOT_ALLOWED = (
         "SizeClassNotAllowed",
         "AI0232",

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.decision.backups import decide_backups
 from aichat_workspace.domain.decision.decisions import (
     Decision,
     Expire,
@@ -47,7 +48,8 @@ from aichat_workspace.domain.planning.secret_copies import (
     recorded_copies,
     with_record,
 )
-from aichat_workspace.domain.policy import effective_spec, limits, sign_in, size_classes
+from aichat_workspace.domain.policy import backups, effective_spec, limits, sign_in, size_classes
+from aichat_workspace.domain.policy.backups import with_destination
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
@@ -148,10 +150,11 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         referenced = {**referenced, PLATFORM_OIDC: secret}
         platform_problems = (*platform_problems, *filter(None, [problem]))
     problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *platform_problems)
-    workspace = with_size_class(workspace, snapshot.platform)
+    of_backups = decide_backups(workspace, snapshot)
+    workspace = with_destination(with_size_class(workspace, snapshot.platform), snapshot.platform)
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
-        return Provision(workspace, problems, models)
+        return Provision(workspace, problems, models, backup_problem=of_backups.problem)
     blocked = blocked_kinds(problems) | kinds_of_settings(snapshot.unknown_settings)
     credentials = NO_CREDENTIALS
     secret_steps: tuple[Step, ...] = ()
@@ -162,7 +165,11 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         token = ReferencedSecret("Opaque", generated.scim_data(credentials))
         referenced = {**referenced, SCIM: token}
     objects = partial(
-        render, credentials=credentials, referenced=referenced, platform_secrets=platform_secrets
+        render,
+        credentials=credentials,
+        referenced={**referenced, **of_backups.referenced},
+        platform_secrets=platform_secrets,
+        backups=of_backups.backups,
     )
     pods, desired = _desired(workspace, snapshot, problems, objects)
     body = tenant_namespace(workspace, _platform_metadata(snapshot))
@@ -182,7 +189,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         if namespace_steps:  # as it is once they are taken
             observed = replace(observed, namespace=new_body)
         rewritten = unchanged_rewrites(body, desired, observed, recorded_rewrites(workspace))
-        exceptions = Exceptions(pods.frozen, rewritten, allowed)
+        keeps_runs = of_backups.backups is not None
+        exceptions = Exceptions(pods.frozen, keeps_runs, rewritten, allowed)
         actions = plan(body, desired, observed, blocked, refused_host, exceptions)
     return Provision(
         workspace,
@@ -197,6 +205,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         rewritten=rewritten,
         credentials=credentials,
         obstacle=obstacle,
+        backup_problem=of_backups.problem,
     )
 
 
@@ -234,7 +243,7 @@ def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
     problems = (
         *size_classes.violations(*of_workspace),
         *(size_classes.retirement_problems(*of_workspace) if is_new else ()),
-        *limits.violations(workspace.spec, snapshot.platform),
+        *limits.violations(backups.fill_spec(*of_workspace), snapshot.platform),
         *filter(None, (taken, _credentials_problem(workspace, snapshot))),
     )
     yield from (problem for problem in problems if is_certain(problem, snapshot.unknown_settings))

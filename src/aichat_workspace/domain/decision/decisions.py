@@ -67,6 +67,8 @@ class Provision:
     """Why there are no actions: the namespace is being deleted."""
     repairs: tuple[Repair, ...] = ()
     """Which of the actions may put back what others changed."""
+    backup_problem: Problem | None = None
+    """Why no backup can be made. Nothing else depends on it."""
     expires_in_seconds: float | None = None
     """Seconds until its time is over, or until that is looked at again; None for never."""
     is_expired: bool = False

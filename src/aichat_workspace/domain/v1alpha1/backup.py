@@ -4,12 +4,15 @@ An archive and its name are aichat_workspace.backup's; docs/decisions/0049-spec-
 fields are as they are.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
     ONE_LINE,
@@ -19,6 +22,9 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     DnsName,
     HttpsUrl,
 )
+from aichat_workspace.domain.v1alpha1.network_settings import Addresses, Namespaces, Peers
+from aichat_workspace.domain.v1alpha1.network_types import IPV4, Port
+from aichat_workspace.domain.v1alpha1.sign_in import FOR_ALL_WORKSPACES
 
 MAX_DESTINATIONS: Final = 8
 MAX_KEPT: Final = 100
@@ -28,7 +34,8 @@ _MESSAGE_LENGTH: Final = 1024
 # Five fields of numbers, names, lists, ranges and steps, or one of the words; the API server checks
 # the rest: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax
 _CRON_FIELD: Final = r"[A-Za-z0-9*?/,-]+"
-_CRON: Final = rf"^(|@(yearly|annually|monthly|weekly|daily|midnight|hourly)|{_CRON_FIELD}( {_CRON_FIELD}){{4}})$"
+_CRON_WORD: Final = "@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
+_CRON: Final = rf"^(|{_CRON_WORD}|{_CRON_FIELD}( {_CRON_FIELD}){{4}})$"
 _TIME_ZONE: Final = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
 _BUCKET: Final = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _PREFIX: Final = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$"
@@ -36,6 +43,7 @@ _REGION: Final = r"^[a-z0-9-]{1,32}$"
 BACKUP_NAME_PATTERN: Final = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"
 """All names that the backup program gives: the time, and eight hexadecimal digits."""
 
+_FOR_ALL: Final = f"the annotation {names.SECRET_FOR_ANNOTATION}: '{FOR_ALL_WORKSPACES}'"
 RequestText = Annotated[str, StringConstraints(max_length=64)]
 BackupName = Annotated[str, StringConstraints(max_length=32, pattern=f"^{BACKUP_NAME_PATTERN}$")]
 _ONE_STORE: Final[dict[str, Any]] = {
@@ -50,8 +58,12 @@ def _cut(text: object) -> object:
     return text[:_MESSAGE_LENGTH] if isinstance(text, str) else text
 
 
-class S3Store(Schema):
-    """A bucket of an S3-compatible store."""
+class S3Store(Peers):
+    """A bucket of an S3-compatible store.
+
+    A network policy can't name a host. Without addresses and namespaces runs reach everything
+    outside of the cluster on the endpoint's port, as the chat's other ways out do.
+    """
 
     endpoint: HttpsUrl = Field(
         description="Where the store is, without the bucket, as https://s3.example.org."
@@ -69,15 +81,54 @@ class S3Store(Schema):
     )
     secret_name: DnsName = Field(
         description="A Secret in the system namespace with the keys accessKeyID and "
-        "secretAccessKey, which may list, read, write and delete below the prefix. Jobs in the "
-        "workspaces' namespaces get copies, and pods of chats do not."
+        "secretAccessKey, which may list, read, write and delete below the prefix, and "
+        f"{_FOR_ALL}. Jobs in the workspaces' namespaces get copies, and pods of chats do not."
     )
+    namespaces: Namespaces = Field(
+        default=(),
+        description="Namespaces of the store's pods, when it runs in the cluster. It is then "
+        "reached directly, also where there is a proxy.",
+    )
+    addresses: Addresses = Field(
+        default=(),
+        description="The store's addresses. It is then reached directly, and nothing else is. "
+        "Without them, and without namespaces, runs reach every host outside of the cluster on "
+        "the endpoint's port, or the proxy. An endpoint that is an address needs none.",
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Ports of the store's pods; the endpoint's when left out.",
+        json_schema_extra=SET,
+    )
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.endpoint).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.endpoint).port or 443
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """The ranges of its addresses; that of the endpoint where none are listed."""
+        is_address = re.fullmatch(IPV4, self.host)
+        return self.addresses or ((f"{self.host}/32",) if is_address else ())
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether policies name it, so that no proxy is needed to reach it."""
+        return bool(self.ranges or self.namespaces)
 
 
 class VolumeStore(Schema):
     """A volume of each workspace, in its namespace: it ends with the namespace."""
 
-    size: ByteSize = Field(description="Its size. It needs room in the workspace's quota.")
+    size: ByteSize = Field(
+        description="Its size. It needs room in the workspace's quota. The volume stays when "
+        "spec.backup is taken out: the platform team deletes its claim."
+    )
     storage_class_name: DnsName | None = Field(
         default=None, description="Its StorageClass; as the chat's when left out."
     )
@@ -120,9 +171,15 @@ class PlatformBackup(Schema):
     passphrase_secret_name: DnsName | None = Field(
         default=None,
         description="A Secret in the system namespace whose key passphrase, of at least twelve "
-        "characters, seals the credentials in backups. Restores need it: keep it outside of the "
-        "cluster, too. Without it there are no backups.",
+        f"characters, seals the credentials in backups; with {_FOR_ALL}. Restores need it: keep it "
+        "outside of the cluster, too. Without it there are no backups.",
     )
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """The Secrets with keys and the passphrase."""
+        stores = (entry.s3.secret_name for entry in self.destinations if entry.s3)
+        return frozenset(filter(None, (self.passphrase_secret_name, *stores)))
 
 
 class Backup(Schema):

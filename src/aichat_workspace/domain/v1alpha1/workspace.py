@@ -27,6 +27,7 @@ class Workspace(Schema):
     spec: WorkspaceSpec
     """Without the fields that are not understood."""
     status: WorkspaceStatus
+    labels: Mapping[str, str] = {}
     refresh_models: str = ""
     """The text of the annotation that asks for a refresh of the models, cut."""
     written_spec: WorkspaceSpec | None = None
@@ -54,6 +55,7 @@ class Workspace(Schema):
             finalizers=tuple(metadata.get("finalizers", ())),
             spec=spec,
             status=status,
+            labels=metadata.get("labels") or {},
             refresh_models=_refresh(metadata),
             not_understood=tuple(refused.values()),
         )
