@@ -266,8 +266,10 @@ def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tupl
 
 
 def _apply(desired: Manifest) -> Apply:
-    """A ServiceAccount that says which registries' passwords its tenant has waits for them."""
-    return Apply(desired, waits=names.PULL_SECRETS_ANNOTATION in annotations(desired))
+    """A ServiceAccount that says which registries' passwords its tenant has waits for them, and a
+    Job for all that its pod uses."""
+    is_run = desired["kind"] == JOB.kind
+    return Apply(desired, waits=is_run or names.PULL_SECRETS_ANNOTATION in annotations(desired))
 
 
 def _prune(

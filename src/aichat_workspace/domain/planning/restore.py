@@ -7,7 +7,6 @@ new data is in place (backup/swap.py).
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -16,12 +15,12 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import job_ends
 from aichat_workspace.domain.kubernetes.job_ends import JobState
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
-from aichat_workspace.domain.kubernetes.pods import is_over
+from aichat_workspace.domain.kubernetes.pods import has_node, is_over
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.run_ends import failure_of, is_result, why_waiting
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import OLLAMA
+from aichat_workspace.domain.render.context import BACKUP, OLLAMA, DataRun
 from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -31,23 +30,13 @@ _DIGEST_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A Job of the backup program that is to be made."""
-
-    name: str
-    arguments: tuple[str, ...]
-    source: str
-    """The workspace whose folder of the store it reads, by spec.workspaceName."""
-
-
-@dataclass(frozen=True, slots=True)
 class RestorePlan:
     """What becomes of the chat's data."""
 
     record: RestoreRecord | None = None
     """What status.restore is to be."""
     stops_chat: bool = False
-    run: Run | None = None
+    run: DataRun | None = None
     """The Job to make now. The record is stored before."""
     obsolete: tuple[Manifest, ...] = ()
     """Jobs to delete."""
@@ -58,6 +47,26 @@ class RestorePlan:
 
 
 NO_RESTORE: Final = RestorePlan()
+
+
+def is_due(workspace: Workspace) -> bool:
+    """Whether the workspace asks for a restore that has not ended."""
+    wanted, record = workspace.spec.restore, workspace.status.restore
+    if record is not None and record.state is BackupState.RUNNING:
+        return True
+    return wanted is not None and (record is None or record.restore != wanted)
+
+
+def with_running_restore(workspace: Workspace) -> Workspace:
+    """Return the workspace as if its spec named the restore that has begun and not ended: what its
+    Jobs need stays until then."""
+    record = workspace.status.restore
+    if record is None or record.state is not BackupState.RUNNING:
+        return workspace
+    if workspace.spec.restore == record.restore:
+        return workspace
+    spec = workspace.spec.model_copy(update={"restore": record.restore})
+    return workspace.model_copy(update={"spec": spec})
 
 
 def plan_restore(
@@ -145,19 +154,30 @@ def _follow(
 
 
 def is_restore(job: Manifest, workspace: str) -> bool:
-    """Whether a Job of the workspace's namespace writes to the chat's data."""
+    """Whether a Job of the workspace's namespace, or a pod of one, writes to the chat's data."""
     return _name(job).startswith((f"{workspace}-{_RESTORE}-", f"{workspace}-{_RECOVER}-"))
 
 
-def _restore(workspace: str, restore: Restore) -> Run:
+def may_use_data(pod: Manifest, workspace: str) -> bool:
+    """Whether a pod of the workspace's namespace may read or write the chat's data.
+
+    A backup's pod that has no node waits for the chat, and so for the end of a restore.
+    """
+    component = pod["metadata"].get("labels", {}).get(names.COMPONENT_LABEL)
+    if component == OLLAMA or is_over(pod):
+        return False
+    return component != BACKUP or is_restore(pod, workspace) or has_node(pod)
+
+
+def _restore(workspace: str, restore: Restore) -> DataRun:
     source = restore.source or workspace
     is_clone = source != workspace
     arguments = (_RESTORE, restore.backup, *(("--from-another-workspace",) if is_clone else ()))
-    return Run(f"{workspace}-{_RESTORE}-{_digest(restore)}", arguments, source)
+    return DataRun(f"{workspace}-{_RESTORE}-{_digest(restore)}", arguments, source)
 
 
-def _recovery(workspace: str, restore: Restore) -> Run:
-    return Run(f"{workspace}-{_RECOVER}-{_digest(restore)}", (_RECOVER,), workspace)
+def _recovery(workspace: str, restore: Restore) -> DataRun:
+    return DataRun(f"{workspace}-{_RECOVER}-{_digest(restore)}", (_RECOVER,), workspace)
 
 
 def _digest(restore: Restore) -> str:
@@ -169,7 +189,7 @@ def _digest(restore: Restore) -> str:
 def _waits_for(workspace: Workspace, observed: Observed) -> str:
     """Return what may still write to the data, or read it; empty for nothing."""
     name = workspace.spec.workspace_name
-    alive = [pod for pod in _but_ollama(observed.pods) if not is_over(pod)]
+    alive = [pod for pod in observed.pods if may_use_data(pod, name)]
     if alive:
         return f"pod {_name(alive[0])}"
     deployment = observed.objects.get(Ref("Deployment", name, names.openwebui(name)))
@@ -191,14 +211,6 @@ def _is_any_alive(observed: Observed, workspace: str) -> bool:
         or any(not is_over(pod) for pod in job_ends.pods_of(job, observed.pods))
         for job in writers
     )
-
-
-def _but_ollama(pods: Iterable[Manifest]) -> list[Manifest]:
-    return [
-        pod
-        for pod in pods
-        if pod["metadata"].get("labels", {}).get(names.COMPONENT_LABEL) != OLLAMA
-    ]
 
 
 def _done(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:

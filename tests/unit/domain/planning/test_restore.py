@@ -111,6 +111,20 @@ STEPS = {
         BackupState.RUNNING,
         message="waits for pod nightly-x",
     ),
+    "a backup waits for the chat": Step(
+        record(),
+        (job("nightly"), pod(job("nightly"), phase="Pending")),
+        STOPPED,
+        BackupState.RUNNING,
+        run=RUN,
+    ),
+    "a pod of a deleted restore waits for a node": Step(
+        record(run=RUN),
+        (pod(job(name_of_run(ANOTHER)), phase="Pending"),),
+        STOPPED,
+        BackupState.RUNNING,
+        message="waits for pod",
+    ),
     "a Job of an earlier restore is there": Step(
         record(),
         (job(name_of_run(ANOTHER), "Complete"),),
