@@ -88,7 +88,3 @@ def owner(resource: dict[str, Any]) -> str:
 def backup_name(created: datetime, token: str) -> str:
     """Return a name that sorts by time; `token` keeps two of one second apart."""
     return f"{created:%Y%m%dT%H%M%SZ}-{token}"
-
-
-NAME_PATTERN: Final = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"
-"""All names that `backup_name` gives, with a token of eight hexadecimal digits."""

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from aichat_workspace.backup.manifest import NAME_PATTERN
 from aichat_workspace.backup.stores.store import StoredObject
+from aichat_workspace.domain.v1alpha1.backup import BACKUP_NAME_PATTERN
 
 _SUFFIX: Final = ".tar"
-OBJECT: Final = re.compile(f"({NAME_PATTERN}){re.escape(_SUFFIX)}")
+OBJECT: Final = re.compile(f"({BACKUP_NAME_PATTERN}){re.escape(_SUFFIX)}")
 """The names of backups' archives; what else is in a store is nobody's."""
 
 

@@ -4,6 +4,7 @@ Two different workspace names never share a namespace, a host or an object. The 
 leaves room for what Kubernetes appends to pod names within 63 characters (RFC 1123 labels).
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -47,6 +48,8 @@ RESTART_ANNOTATION: Final = f"{GROUP}/restart"
 """Of a pod template: the text of spec.restart that its pods were started for."""
 PULL_SECRETS_ANNOTATION: Final = f"{GROUP}/pull-secrets"
 """Of a tenant's ServiceAccounts: a digest of the registries' passwords that its copies have."""
+DESTINATION_ANNOTATION: Final = f"{GROUP}/destination"
+"""Of a run of the backup program: the platform's destination that it wrote to."""
 PASSWORD_RESET_ANNOTATION: Final = f"{GROUP}/password-reset"
 SECRETS_ANNOTATION: Final = f"{GROUP}/secrets"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
@@ -126,6 +129,28 @@ def workspace_of_credentials(secret: str) -> str | None:
 def pull_secret(workspace: str, number: int) -> str:
     """Return the name of the workspace's copy of a Secret with registries' passwords."""
     return f"{openwebui(workspace)}-pull-{number}"
+
+
+def backup(workspace: str) -> str:
+    """Return the name of the CronJob that backs the chat up, and of its network policy.
+
+    With the longest workspace name it has the 52 characters that a CronJob's name may have.
+    https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
+    """
+    return f"{workspace}-backup"
+
+
+def backup_run(workspace: str, request: str) -> str:
+    """Return the name of the Job that makes the backup which this text asks for.
+
+    The same text has the same Job, so nothing is made twice.
+    """
+    return f"{backup(workspace)}-{hashlib.sha256(request.encode()).hexdigest()[:8]}"
+
+
+def backups(workspace: str) -> str:
+    """Return the name of the claim with the workspace's backups, where they go to a volume."""
+    return f"{workspace}-backups"
 
 
 def part_of(workspace: str) -> str:

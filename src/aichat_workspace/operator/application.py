@@ -209,6 +209,7 @@ class Application:
             false_conditions=lambda: false_conditions(self._caches.present_platform()),
             cached=self._cached,
             phases=lambda: self._caches.phases,
+            backups=lambda: self._caches.backups,
             pulls_running=lambda: self._servers.models.pulls_running,
             upgrades=self._rollouts.board.counts,
             upgrade_turns=lambda: self._rollouts.ended_turns,

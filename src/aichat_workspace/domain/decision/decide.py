@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.decision.backups import BackupDecision, decide_backups
 from aichat_workspace.domain.decision.decisions import (
     Decision,
     Expire,
@@ -24,6 +26,7 @@ from aichat_workspace.domain.decision.steps import (
     AddFinalizer,
     ApplySecret,
     ClaimNamespace,
+    ConfirmDataUnused,
     CreateNamespace,
     CreateSecret,
     DeleteSecret,
@@ -32,7 +35,7 @@ from aichat_workspace.domain.decision.steps import (
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.kubernetes.quota import with_room_of
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
-from aichat_workspace.domain.planning.actions import Action
+from aichat_workspace.domain.planning.actions import Action, Delete
 from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.pod_change import (
     PodChange,
@@ -42,12 +45,18 @@ from aichat_workspace.domain.planning.pod_change import (
 )
 from aichat_workspace.domain.planning.recorded_rewrites import recorded_rewrites
 from aichat_workspace.domain.planning.repairs import repairs
+from aichat_workspace.domain.planning.restore import (
+    RestorePlan,
+    plan_restore,
+    with_running_restore,
+)
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
     recorded_copies,
     with_record,
 )
-from aichat_workspace.domain.policy import effective_spec, limits, sign_in, size_classes
+from aichat_workspace.domain.policy import backups, effective_spec, limits, sign_in, size_classes
+from aichat_workspace.domain.policy.backups import with_destination
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
@@ -81,13 +90,17 @@ from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
-from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.render.context import NO_CREDENTIALS, Backups, Credentials
 from aichat_workspace.domain.render.namespace_metadata import NO_METADATA, present_metadata
 from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+
+_USED_BY_RUNS: Final = frozenset(
+    {"Job", "Deployment", "PersistentVolumeClaim", "Secret", "ResourceQuota"}
+)
 
 
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
@@ -148,10 +161,12 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         referenced = {**referenced, PLATFORM_OIDC: secret}
         platform_problems = (*platform_problems, *filter(None, [problem]))
     problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *platform_problems)
-    workspace = with_size_class(workspace, snapshot.platform)
+    as_begun = with_running_restore(workspace)
+    of_backups = decide_backups(as_begun, snapshot)
+    workspace = with_destination(with_size_class(workspace, snapshot.platform), snapshot.platform)
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
-        return Provision(workspace, problems, models)
+        return Provision(workspace, problems, models, backup_problem=of_backups.problem)
     blocked = blocked_kinds(problems) | kinds_of_settings(snapshot.unknown_settings)
     credentials = NO_CREDENTIALS
     secret_steps: tuple[Step, ...] = ()
@@ -161,10 +176,18 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     if sign_in.has_scim(workspace.spec, snapshot.platform):
         token = ReferencedSecret("Opaque", generated.scim_data(credentials))
         referenced = {**referenced, SCIM: token}
-    objects = partial(
-        render, credentials=credentials, referenced=referenced, platform_secrets=platform_secrets
+    restore = plan_restore(
+        workspace, snapshot.observed, _obstacle_to_runs(of_backups, problems, blocked)
     )
-    pods, desired = _desired(workspace, snapshot, problems, objects)
+    objects = partial(
+        render,
+        credentials=credentials,
+        referenced={**referenced, **of_backups.referenced},
+        platform_secrets=platform_secrets,
+        backups=of_backups.backups and _with_restore(of_backups.backups, restore),
+        stops_chat=restore.stops_chat,
+    )
+    pods, desired = _desired(with_running_restore(workspace), snapshot, problems, objects, restore)
     body = tenant_namespace(workspace, _platform_metadata(snapshot))
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
@@ -182,14 +205,23 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         if namespace_steps:  # as it is once they are taken
             observed = replace(observed, namespace=new_body)
         rewritten = unchanged_rewrites(body, desired, observed, recorded_rewrites(workspace))
-        exceptions = Exceptions(pods.frozen, rewritten, allowed)
-        actions = plan(body, desired, observed, blocked, refused_host, exceptions)
+        keeps_runs = of_backups.backups is not None
+        exceptions = Exceptions(pods.frozen, keeps_runs, rewritten, allowed)
+        actions = (
+            *(Delete(ref(job), job["metadata"]["uid"]) for job in restore.obsolete),
+            *plan(body, desired, observed, blocked, refused_host, exceptions),
+        )
     return Provision(
         workspace,
         problems,
         models,
         strikes_namespace=namespace is None and workspace.status.namespace is not None,
-        steps=(*_finalizer(workspace), *secret_steps, *namespace_steps),
+        steps=(
+            *_finalizer(workspace),
+            *secret_steps,
+            *namespace_steps,
+            *((ConfirmDataUnused(workspace.spec.workspace_name),) if restore.run else ()),
+        ),
         actions=actions,
         repairs=repairs(actions, desired, snapshot.observed, _known(workspace), allowed),
         desired=desired,
@@ -197,7 +229,26 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         rewritten=rewritten,
         credentials=credentials,
         obstacle=obstacle,
+        backup_problem=of_backups.problem,
+        restore=restore,
     )
+
+
+def _with_restore(backups: Backups, restore: RestorePlan) -> Backups:
+    """A backup that is asked for meanwhile is made when the chat runs again."""
+    is_requested = backups.is_requested and not restore.stops_chat
+    return replace(backups, restore=restore.run, is_requested=is_requested)
+
+
+def _obstacle_to_runs(
+    of_backups: BackupDecision, problems: tuple[Problem, ...], blocked: frozenset[str]
+) -> Problem | None:
+    """Return why no Job may write the chat's data now."""
+    if of_backups.problem is not None:
+        return of_backups.problem
+    if blocked & _USED_BY_RUNS or of_backups.backups is None:
+        return next(iter(problems), None)
+    return None
 
 
 def _platform_metadata(snapshot: Snapshot) -> Metadata:
@@ -234,7 +285,7 @@ def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
     problems = (
         *size_classes.violations(*of_workspace),
         *(size_classes.retirement_problems(*of_workspace) if is_new else ()),
-        *limits.violations(workspace.spec, snapshot.platform),
+        *limits.violations(backups.fill_spec(*of_workspace), snapshot.platform),
         *filter(None, (taken, _credentials_problem(workspace, snapshot))),
     )
     yield from (problem for problem in problems if is_certain(problem, snapshot.unknown_settings))
@@ -336,6 +387,7 @@ def _desired(
     snapshot: Snapshot,
     problems: tuple[Problem, ...],
     objects: Callable[[Workspace, PlatformSpec], tuple[Manifest, ...]],
+    restore: RestorePlan,
 ) -> tuple[PodChange, tuple[Manifest, ...]]:
     """What becomes of the pods, and all objects as they are to be meanwhile.
 
@@ -347,7 +399,12 @@ def _desired(
     permitted = with_kept_restarts(workspace.model_copy(update={"spec": spec}), observed)
     desired = objects(permitted, platform)
     pods = plan_pods(
-        workspace, observed, desired, snapshot.rollout_slot, has_problems=bool(problems)
+        workspace,
+        observed,
+        desired,
+        snapshot.rollout_slot,
+        has_problems=bool(problems),
+        is_stopped=restore.stops_chat,
     )
     images = kept_images(workspace, observed, platform)
     if pods.keeps_images and images.resolved != platform.images.resolved:

@@ -44,6 +44,8 @@ class Snapshot:
     """How far the operator's clock is ahead of the API server's; None while that is unknown."""
     config_maps: Mapping[str, Manifest] = field(default_factory=dict)
     """ConfigMaps of the system namespace that the settings name, by name."""
+    backup_image: str = ""
+    """The operator's own image, which has the backup program; empty where that is unknown."""
     unknown_settings: Mapping[str, str] = field(default_factory=dict)
     """Top-level settings that can't be read and have no earlier value, and why."""
     platform_generation: int = 0

@@ -25,6 +25,7 @@ _OWNED_KINDS: Final = frozenset(
         "Service",
         "StatefulSet",
         "Deployment",
+        "CronJob",
         "Ingress",
         "HTTPRoute",
     }

@@ -37,6 +37,9 @@ EVENT: Final = Resource("events.k8s.io", "v1", "Event", "events")
 
 HTTP_ROUTE: Final = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
 
+CRON_JOB: Final = Resource("batch", "v1", "CronJob", "cronjobs")
+JOB: Final = Resource("batch", "v1", "Job", "jobs")
+
 # In this order: quotas and network policies exist before any pod runs.
 TENANT_KINDS: Final = (
     RESOURCE_QUOTA,
@@ -48,12 +51,16 @@ TENANT_KINDS: Final = (
     Resource("", "v1", "Service", "services"),
     Resource("apps", "v1", "StatefulSet", "statefulsets"),
     Resource("apps", "v1", "Deployment", "deployments"),
+    CRON_JOB,
+    JOB,
     Resource("networking.k8s.io", "v1", "Ingress", "ingresses"),
     HTTP_ROUTE,
 )
 # A tenant's Secret is written but never listed or watched: the operator may not read it.
 WATCHED_TENANT_KINDS: Final = tuple(kind for kind in TENANT_KINDS if kind is not SECRET)
 WORKLOAD_KINDS: Final = frozenset({"StatefulSet", "Deployment"})
+JOB_KINDS: Final = frozenset({CRON_JOB.kind, JOB.kind})
+"""Their pods copy the chat's data to a store, or back."""
 ROUTE_KINDS: Final = frozenset({"Ingress", "HTTPRoute"})
 """Their objects send a host's requests to the chat."""
 RANK: Final = {kind.kind: rank for rank, kind in enumerate((NAMESPACE, *TENANT_KINDS))}

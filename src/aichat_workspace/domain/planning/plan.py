@@ -16,12 +16,14 @@ from aichat_workspace.domain.kubernetes.field_ownership import (
     removals,
     withdrawn_metadata,
 )
-from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.jobs import is_controlled
+from aichat_workspace.domain.kubernetes.kinds import JOB, JOB_KINDS, ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning import volume_claims
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
 from aichat_workspace.domain.planning.secret_copies import (
+    copies_of_runs,
     desired_copies,
     has_pull_secrets,
     recorded_copies,
@@ -42,9 +44,14 @@ class Observed:
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     """All but Secrets, which the operator may not read."""
     pods: tuple[Manifest, ...] = ()
-    """Those of both workloads."""
+    """Those of both workloads, and of runs of the backup program."""
     expandable_classes: frozenset[str] = frozenset()
     """The cluster's StorageClasses whose volumes can grow."""
+
+    @property
+    def jobs(self) -> tuple[Manifest, ...]:
+        """The runs of the backup program, also those that a schedule made."""
+        return tuple(obj for reference, obj in self.objects.items() if reference.kind == "Job")
 
 
 NOTHING: Final = Observed()
@@ -56,6 +63,8 @@ class Exceptions:
 
     frozen: frozenset[Ref] = frozenset()
     """Workloads that keep the pod template that they have, and get only their number of pods."""
+    keeps_runs: bool = False
+    """Whether Jobs that were asked for go on, and then stay for as long as they say themselves."""
     rewritten: frozenset[Ref] = frozenset()
     """Objects that are as they came back when they were last written."""
     allowed_metadata: tuple[str, ...] = ()
@@ -65,7 +74,7 @@ class Exceptions:
 NO_EXCEPTIONS: Final = Exceptions()
 _PULL_FAILURES: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})
 # All other kinds may be named by a pod template that still is an older one.
-_USED_BY_NO_POD: Final = ROUTE_KINDS | {"NetworkPolicy", "ResourceQuota", "LimitRange"}
+_USED_BY_NO_POD: Final = ROUTE_KINDS | JOB_KINDS | {"NetworkPolicy", "ResourceQuota", "LimitRange"}
 
 
 def plan(
@@ -92,7 +101,11 @@ def plan(
     ]
     recorded = recorded_copies(observed.namespace)
     used = used_copies(observed.objects.items())
-    needed = desired_copies(desired) | _copies_of_older_pods(observed, exceptions.frozen)
+    needed = (
+        desired_copies(desired)
+        | _copies_of_older_pods(observed, exceptions.frozen)
+        | (copies_of_runs(observed.objects.items()) if exceptions.keeps_runs else frozenset())
+    )
     new = desired_copies(action.manifest for action in writes if isinstance(action, Apply))
     # A namespace without a UID is written in this very reconcile; its record is complete.
     stays = blocked or "uid" not in observed.namespace["metadata"]
@@ -118,7 +131,7 @@ def plan(
         *(
             _stops(desired, observed, blocked)
             if blocked
-            else _obsolete(desired, observed, exceptions.frozen)
+            else _obsolete(desired, observed, exceptions)
         ),
         *(_outdated_secrets(outdated, after, observed) if outdated else ()),
     )
@@ -154,22 +167,38 @@ def _writable(
     desired: Sequence[Manifest], observed: Observed, blocked: frozenset[str]
 ) -> Iterator[Manifest]:
     """Yield the objects as they may be written."""
-    storage_bytes = _claimed_bytes(desired, observed)
+    sizes = _claimed_bytes(desired, observed)
     for manifest in desired:
         if manifest["kind"] not in blocked:
-            yield _adjusted(manifest, observed, storage_bytes)
+            yield _adjusted(manifest, observed, sizes)
 
 
 def _obsolete(
-    desired: Sequence[Manifest], observed: Observed, frozen: frozenset[Ref]
+    desired: Sequence[Manifest], observed: Observed, exceptions: Exceptions
 ) -> Iterator[Delete]:
     """Delete the objects that are no longer desired. What pods may still use is kept until no pod
     template is an older one."""
     desired_refs = {ref(manifest) for manifest in desired}
     for reference, manifest in sorted(observed.objects.items()):
-        is_kept = bool(frozen) and reference.kind not in _USED_BY_NO_POD
-        if reference not in desired_refs and not is_deleting(manifest) and not is_kept:
+        is_kept = bool(exceptions.frozen) and reference.kind not in _USED_BY_NO_POD
+        if (
+            reference not in desired_refs
+            and not is_deleting(manifest)
+            and not is_kept
+            and not _stays(reference, manifest, exceptions)
+        ):
             yield Delete(reference, manifest["metadata"]["uid"], waits=True)
+
+
+def _stays(reference: Ref, manifest: Manifest, exceptions: Exceptions) -> bool:
+    """Whether an object that is no longer desired is not the operator's to delete.
+
+    A CronJob's Jobs end with it, and a volume with backups outlives spec.backup.
+    """
+    if reference.kind == JOB.kind:
+        return exceptions.keeps_runs or is_controlled(manifest)
+    is_claim = reference.kind == volume_claims.CLAIM
+    return is_claim and reference.name == names.backups(reference.namespace)
 
 
 def _routes_for_host(host: str, observed: Observed) -> Iterator[Delete]:
@@ -216,6 +245,8 @@ def _object(desired: Manifest, observed: Observed, exceptions: Exceptions) -> tu
     current = observed.objects.get(ref(desired))
     if current is None:
         return (_apply(desired),)
+    if desired["kind"] == JOB.kind:
+        return ()  # it runs, or has run: its pod template can't be changed
     if is_deleting(current):
         return ()  # its end is an event, and the event brings the next reconcile
     return (
@@ -235,8 +266,10 @@ def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tupl
 
 
 def _apply(desired: Manifest) -> Apply:
-    """A ServiceAccount that says which registries' passwords its tenant has waits for them."""
-    return Apply(desired, waits=names.PULL_SECRETS_ANNOTATION in annotations(desired))
+    """A ServiceAccount that says which registries' passwords its tenant has waits for them, and a
+    Job for all that its pod uses."""
+    is_run = desired["kind"] == JOB.kind
+    return Apply(desired, waits=is_run or names.PULL_SECRETS_ANNOTATION in annotations(desired))
 
 
 def _prune(
@@ -250,20 +283,20 @@ def _prune(
     return (Prune(ref(desired), json_patch(extras, observed)),) if extras else ()
 
 
-def _adjusted(desired: Manifest, observed: Observed, storage_bytes: Fraction) -> Manifest:
+def _adjusted(desired: Manifest, observed: Observed, sizes: Mapping[Ref, Fraction]) -> Manifest:
     """Return the desired object as the existing volumes allow it."""
     if desired["kind"] == "ResourceQuota":
-        return _quota(desired, storage_bytes)
+        return _quota(desired, sizes)
     current = observed.objects.get(ref(desired))
     if desired["kind"] == volume_claims.CLAIM and current is not None:
         return _claim(desired, current, observed.expandable_classes)
     return desired
 
 
-def _claimed_bytes(desired: Sequence[Manifest], observed: Observed) -> Fraction:
-    """Sum what the claims have or will have.
+def _claimed_bytes(desired: Sequence[Manifest], observed: Observed) -> dict[Ref, Fraction]:
+    """Return what each claim has or will have.
 
-    Each counts with its larger size, desired or observed: claims never shrink, and a lost one has
+    It counts with its larger size, desired or observed: claims never shrink, and a lost one has
     to be created again.
     """
     sizes: dict[Ref, Fraction] = {}
@@ -272,16 +305,21 @@ def _claimed_bytes(desired: Sequence[Manifest], observed: Observed) -> Fraction:
         if reference.kind == volume_claims.CLAIM:
             size = quantity.parse(volume_claims.size(manifest))
             sizes[reference] = max(size, sizes.get(reference, Fraction()))
-    return sum(sizes.values(), Fraction())
+    return sizes
 
 
-def _quota(desired: Manifest, storage_bytes: Fraction) -> Manifest:
+def _quota(desired: Manifest, sizes: Mapping[Ref, Fraction]) -> Manifest:
     """Return the quota, never below what the claims need: it would always refuse them."""
     hard = desired["spec"]["hard"]
-    if storage_bytes <= quantity.parse(hard["requests.storage"]):
-        return desired
-    hard = {**hard, "requests.storage": quantity.size(storage_bytes)}
-    return {**desired, "spec": {"hard": hard}}
+    storage_bytes = sum(sizes.values(), Fraction())
+    needed = {
+        "requests.storage": (storage_bytes, quantity.size(storage_bytes)),
+        "persistentvolumeclaims": (Fraction(len(sizes)), str(len(sizes))),
+    }
+    raised = {
+        name: text for name, (amount, text) in needed.items() if amount > quantity.parse(hard[name])
+    }
+    return {**desired, "spec": {"hard": {**hard, **raised}}} if raised else desired
 
 
 def _claim(desired: Manifest, observed: Manifest, expandable_classes: frozenset[str]) -> Manifest:

@@ -8,11 +8,13 @@ leaves no copy behind that nothing names.
 from collections.abc import Iterable, Iterator, Mapping
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.jobs import has_ended, pod_template
+from aichat_workspace.domain.kubernetes.kinds import JOB, JOB_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.render.context import is_copy, is_platform_copy
 from aichat_workspace.foundation.metadata import annotations
 
+_WITH_PODS = WORKLOAD_KINDS | JOB_KINDS
 _ACCOUNT = "ServiceAccount"
 _SECRET = "Secret"  # noqa: S105  (a kind)
 
@@ -49,6 +51,13 @@ def used_copies(objects: Iterable[tuple[Ref, Manifest]]) -> frozenset[str]:
     )
 
 
+def copies_of_runs(objects: Iterable[tuple[Ref, Manifest]]) -> frozenset[str]:
+    """Return the copies that Jobs use which have not ended: nothing writes them again."""
+    return used_copies(
+        (reference, manifest) for reference, manifest in objects if reference.kind == JOB.kind
+    )
+
+
 def own_copies(manifest: Manifest) -> frozenset[str]:
     """Return the copies that an object uses of the Secrets that its workspace refers to."""
     name, namespace = manifest["kind"], manifest["metadata"]["namespace"]
@@ -72,11 +81,12 @@ def has_pull_secrets(secret: Manifest, objects: Mapping[Ref, Manifest]) -> bool:
 
 
 def used_secrets(manifest: Manifest, kind: str) -> Iterator[str]:
-    """Yield the names of Secrets that a workload's pods or an Ingress' certificate use."""
+    """Yield the names of Secrets that pods of a workload or of a run, or an Ingress' certificate
+    use. A Job that has ended has no pods to come."""
     if kind == "Ingress":
         yield from (tls.get("secretName", "") for tls in manifest["spec"].get("tls", ()))
-    if kind in WORKLOAD_KINDS:
-        template = manifest["spec"]["template"]["spec"]
+    if kind in _WITH_PODS and not (kind == JOB.kind and has_ended(manifest)):
+        template = pod_template(manifest)["spec"]
         yield from (reference.get("name", "") for reference in template.get("imagePullSecrets", ()))
         for volume in template.get("volumes", ()):
             yield volume.get("secret", {}).get("secretName", "")

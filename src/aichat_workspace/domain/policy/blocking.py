@@ -7,15 +7,21 @@ and network policies only on settings of the platform.
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, TENANT_KINDS, WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.kinds import (
+    JOB_KINDS,
+    ROUTE_KINDS,
+    TENANT_KINDS,
+    WORKLOAD_KINDS,
+)
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_settings import format_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
+_POD_KINDS: Final = WORKLOAD_KINDS | JOB_KINDS
 _SIZED: Final = WORKLOAD_KINDS | {"ResourceQuota", "LimitRange", "PersistentVolumeClaim"}
 # Pods name Secrets by their content: they would wait for one that is not written.
-_SECRETS: Final = WORKLOAD_KINDS | {"Secret"}
+_SECRETS: Final = _POD_KINDS | {"Secret"}
 _WITH_SECRETS: Final = ROUTE_KINDS | _SECRETS
 _WITH_HOST: Final = ROUTE_KINDS | {"Deployment"}
 _ALL: Final = frozenset(kind.kind for kind in TENANT_KINDS)
@@ -55,12 +61,13 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "ceiling": _SIZED,
     "sizeClasses": _SIZED,
     "storageClassName": frozenset({"PersistentVolumeClaim"}),
-    "network": WORKLOAD_KINDS | {"NetworkPolicy"},
-    "proxy": WORKLOAD_KINDS | {"NetworkPolicy"},
+    "network": _POD_KINDS | {"NetworkPolicy"},
+    "proxy": _POD_KINDS | {"NetworkPolicy"},
     "trustedAuthorities": _SECRETS,
     "imagePullSecretNames": _SECRETS | {"ServiceAccount"},
     "signIn": _SECRETS | {"NetworkPolicy"},
-    "pods": WORKLOAD_KINDS | {"ResourceQuota"},
+    "pods": _POD_KINDS | {"ResourceQuota"},
+    "backup": JOB_KINDS | {"ResourceQuota"},
     "namespaceMetadata": frozenset(),  # what is there is kept
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
 }
@@ -77,6 +84,9 @@ _SETTINGS_OF_REASONS: Final = {
     Reason.STORAGE_CLASS_NOT_ALLOWED: frozenset({"allowed", "storageClassName"}),
     Reason.INGRESS_CLASS_NOT_ALLOWED: frozenset({"allowed", "ingress"}),
     Reason.ISSUER_NOT_ALLOWED: frozenset({"allowed", "ingress"}),
+    Reason.BACKUP_DESTINATION_NOT_FOUND: frozenset({"backup"}),
+    Reason.BACKUP_DESTINATION_NOT_ALLOWED: frozenset({"backup"}),
+    Reason.BACKUP_SECRET_NOT_FOUND: frozenset({"backup"}),
     Reason.SIGN_IN_INCOMPLETE: frozenset({"signIn"}),
     Reason.SIGN_IN_NOT_ALLOWED: frozenset({"allowed", "signIn"}),
 }

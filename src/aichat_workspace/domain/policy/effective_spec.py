@@ -38,6 +38,21 @@ class SolverShare:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupShare:
+    """The share of the pod that makes a backup or restores one.
+
+    The program has two parts of an upload in memory, 64 MiB, and 300 bytes for each file.
+    """
+
+    cpu_request: str = "100m"
+    cpu_limit: str = "1"
+    memory_request: str = "256Mi"
+    memory_limit: str = "512Mi"
+    storage: str = "0"
+    """The size of the volume that backups go to; none for a bucket."""
+
+
+@dataclass(frozen=True, slots=True)
 class OverheadShare:
     """What the runtime class adds to a pod, which quotas count.
 
@@ -63,6 +78,9 @@ class OverheadShare:
     @property
     def memory_limit(self) -> str:
         return self.memory
+
+
+PodShare = Share | SolverShare | BackupShare
 
 
 def ollama_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OllamaShare:
@@ -118,25 +136,44 @@ def permitted(
     return spec.model_copy(update={"models": allowed, "embedding_model": NO_MODEL})
 
 
-def pod_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> tuple[Share | SolverShare, ...]:
+def pod_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> tuple[PodShare, ...]:
     """Return the share of each pod that there is at a time.
 
     No workload has two: a rollout starts the new pod when the old one is gone. Where an issuer
-    proves the host, cert-manager has a pod, too.
+    proves the host, cert-manager has a pod, too. Backups and restores run one after the other.
     """
-    workloads = (ollama_share(spec, platform), openwebui_share(spec, platform))
-    return (*workloads, SolverShare()) if issuer(spec, platform) else workloads
+    return (
+        ollama_share(spec, platform),
+        openwebui_share(spec, platform),
+        *((SolverShare(),) if issuer(spec, platform) else ()),
+        *((backup_share(spec, platform),) if has_backup_runs(spec) else ()),
+    )
+
+
+def has_backup_runs(spec: WorkspaceSpec) -> bool:
+    """Whether the workspace asks for pods that copy its data."""
+    return spec.backup is not None or spec.restore is not None
+
+
+def backup_share(spec: WorkspaceSpec, platform: PlatformSpec) -> BackupShare:
+    """Return the share of a run of the backup program, with the volume of the destination that the
+    spec names (policy.backups.fill_spec)."""
+    name = spec.backup.destination if spec.backup else None
+    places = {entry.name: entry for entry in platform.backup.destinations}
+    volume = places[name].volume if name in places else None
+    return BackupShare(storage=volume.size) if volume else BackupShare()
 
 
 def counted_shares(
     spec: WorkspaceSpec, platform: PlatformSpec
-) -> tuple[Share | SolverShare | OverheadShare, ...]:
-    """Return all that a quota counts: each pod's share, and the overhead of both workloads'."""
+) -> tuple[PodShare | OverheadShare, ...]:
+    """Return all that a quota counts: each pod's share, and the overhead of ours."""
     shares, runtime_class = pod_shares(spec, platform), platform.pods.runtime_class
     if runtime_class is None:
         return shares
     overhead = OverheadShare(runtime_class.cpu_overhead, runtime_class.memory_overhead)
-    return (*shares, overhead, overhead)
+    ours = [share for share in shares if not isinstance(share, SolverShare)]
+    return (*shares, *(overhead for _ in ours))
 
 
 def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
@@ -146,7 +183,7 @@ def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
     return {name: total(shares, field) for name, field in fields.items()}
 
 
-def total(shares: Iterable[Share | SolverShare | OverheadShare], field: str) -> Fraction:
+def total(shares: Iterable[PodShare | OverheadShare], field: str) -> Fraction:
     """Return the sum of a field over some shares."""
     return sum((quantity.parse(getattr(share, field)) for share in shares), Fraction())
 

@@ -13,6 +13,7 @@ from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.policy import choices, sign_in, size_classes
 from aichat_workspace.domain.policy.effective_spec import (
     DIMENSIONS,
+    has_backup_runs,
     host,
     is_allowed,
     issuer,
@@ -76,6 +77,8 @@ def _quota_too_small(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Pr
     pods = "the two workloads"
     if issuer(spec, platform):
         pods += " and the certificate's solver"
+    if has_backup_runs(spec):
+        pods += " and a run of the backup program"
     for name in DIMENSIONS:
         if requested[name] < needed[name]:
             write = quantity.cores if name == "cpu" else quantity.size

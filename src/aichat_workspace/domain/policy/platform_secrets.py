@@ -77,7 +77,11 @@ def secret_names(platform: PlatformSpec) -> frozenset[str]:
     """Return the names of the Secrets that the settings name."""
     client_secret = _client_secret_name(platform)
     return frozenset(
-        (*platform.image_pull_secret_names, *((client_secret,) if client_secret else ()))
+        (
+            *platform.image_pull_secret_names,
+            *((client_secret,) if client_secret else ()),
+            *platform.backup.secret_names,
+        )
     )
 
 

@@ -24,6 +24,8 @@ PLATFORM_OIDC: Final = "platform-oidc"
 """The platform's provider's, and so no reference of the workspace: its pods follow it by turns."""
 SCIM: Final = "scim"
 """Generated, where the platform or the workspace asks for it; pods follow it by turns, too."""
+BACKUP: Final = "backup"
+"""The platform's: a destination's keys and the passphrase, for runs of the backup program alone."""
 CLIENT_SECRET: Final = "clientSecret"  # noqa: S105  (a name)
 _API_KEY: Final = "apiKey"
 

@@ -13,8 +13,15 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.policy.platform_secrets import NO_PLATFORM_SECRETS, PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
-from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
-from aichat_workspace.domain.render.context import Credentials, Tenant
+from aichat_workspace.domain.render import (
+    backup_jobs,
+    ingress,
+    namespace,
+    network_policies,
+    ollama,
+    openwebui,
+)
+from aichat_workspace.domain.render.context import Backups, Credentials, Tenant
 from aichat_workspace.domain.render.namespace_metadata import NO_METADATA, present_metadata
 from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
@@ -22,6 +29,7 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import labels
 
 __all__ = [
+    "Backups",
     "Credentials",
     "ReferencedSecret",
     "orphaned_namespace",
@@ -84,14 +92,26 @@ def render(
     credentials: Credentials,
     referenced: Mapping[str, ReferencedSecret] | None = None,
     platform_secrets: PlatformSecrets = NO_PLATFORM_SECRETS,
+    backups: Backups | None = None,
+    *,
+    stops_chat: bool = False,
 ) -> tuple[Manifest, ...]:
     """Render every object in the tenant's namespace, in the order in which they are created.
 
     `referenced` are the Secrets that the workspace refers to, by their purpose, and
-    `platform_secrets` has what every workspace gets. The same arguments give the very same
-    manifests, as long as they are among the last: no reader may change them.
+    `platform_secrets` has what every workspace gets, and `backups` what runs of the backup program
+    need, where there are to be any. With `stops_chat` the chat has no pod. The same arguments give
+    the very same manifests, as long as they are among the last: no reader may change them.
     """
-    tenant = Tenant(workspace.spec, platform, credentials, referenced or {}, platform_secrets)
+    tenant = Tenant(
+        workspace.spec,
+        platform,
+        credentials,
+        referenced or {},
+        platform_secrets,
+        backups,
+        stops_chat,
+    )
     key = (tenant.name, platform.images)  # a turn that has not come yet keeps other images
     known = _last_rendered.pop(key, None)
     if known is None or known[0] != tenant:
@@ -109,6 +129,7 @@ def _render(tenant: Tenant) -> tuple[Manifest, ...]:
         *ollama.render(tenant),
         *openwebui.render(tenant),
         *ingress.render(tenant),
+        *backup_jobs.render(tenant),
     )
     return tuple(
         with_applied_hash(_with_pod_template(manifest))

@@ -18,6 +18,7 @@ from aichat_workspace.domain.policy.secret_references import (
     ReferencedSecret,
 )
 from aichat_workspace.domain.render.placement import placement
+from aichat_workspace.domain.v1alpha1.backup import BackupDestination
 from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
@@ -25,6 +26,8 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 TENANCY: Final = "tenancy"
 OLLAMA: Final = "ollama"
 OPENWEBUI: Final = "openwebui"
+BACKUP: Final = "backup"
+"""Pods that copy the chat's data to a store, or back."""
 OLLAMA_PORT: Final = 11434
 OPENWEBUI_PORT: Final = 8080
 AUTHORITIES: Final = "authorities"
@@ -58,6 +61,33 @@ NO_CREDENTIALS: Final = Credentials("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
+class DataRun:
+    """A run of the backup program that writes the chat's data, which is stopped meanwhile."""
+
+    name: str
+    arguments: tuple[str, ...]
+    source: str
+    """The workspace whose folder of the store it reads, by spec.workspaceName."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """What runs of the backup program are rendered from."""
+
+    destination: BackupDestination
+    image: str
+    """The operator's own, which has the program."""
+    team: str
+    """The namespace of the resource; the first part of the workspace's folder in a bucket."""
+    resource: str
+    """The AIChatWorkspace as JSON, without what programs write."""
+    is_requested: bool = False
+    """Whether a run has been asked for that has not begun."""
+    restore: DataRun | None = None
+    """The run that is to be made now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """Everything that a tenant's objects are rendered from."""
 
@@ -68,6 +98,10 @@ class Tenant:
     """The Secrets that the workspace refers to, by their purpose."""
     platform_secrets: PlatformSecrets = NO_PLATFORM_SECRETS
     """What every tenant has of the platform's Secrets and authorities."""
+    backups: Backups | None = None
+    """None where there are none, or none can be made."""
+    stops_chat: bool = False
+    """Whether the chat has no pod, for another one writes its data."""
 
     @property
     def name(self) -> str:
@@ -158,7 +192,7 @@ class Tenant:
         each release would write all tenants' objects again.
         https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
         """
-        has_image = component in (OLLAMA, OPENWEBUI)
+        has_image = component in (OLLAMA, OPENWEBUI, BACKUP)
         version = image_version(self.image(component)) if has_image else names.VERSION
         return {
             **workspace_labels(self.name, name, component),
@@ -167,6 +201,8 @@ class Tenant:
 
     def image(self, component: str) -> str:
         """Return the component's image, from the mirror where there is one."""
+        if component == BACKUP:
+            return self.backups.image if self.backups else ""
         ollama, openwebui = self.platform.images.resolved
         return {OLLAMA: ollama, OPENWEBUI: openwebui}[component]
 

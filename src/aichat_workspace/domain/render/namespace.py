@@ -77,6 +77,7 @@ def _resource_quota(tenant: Tenant) -> Manifest:
     pods = effective_spec.pod_shares(spec, platform)
     shares = effective_spec.counted_shares(spec, platform)
     gpu = spec.resources.ollama.gpu
+    has_volume = tenant.backups is not None and tenant.backups.destination.volume is not None
     return tenant.manifest(
         "v1",
         "ResourceQuota",
@@ -91,7 +92,7 @@ def _resource_quota(tenant: Tenant) -> Manifest:
                 "limits.memory": quantity.size(quota["memory"]),
                 "requests.storage": quantity.size(quota["storage"]),
                 **({f"requests.{gpu.resource_name}": str(gpu.count)} if gpu else {}),
-                "persistentvolumeclaims": "2",
+                "persistentvolumeclaims": "3" if has_volume else "2",
                 "services.loadbalancers": "0",
                 # While an issuer proves the host, its solver is reached by a node port.
                 "services.nodeports": "1" if tenant.issuer else "0",

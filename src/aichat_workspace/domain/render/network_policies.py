@@ -12,6 +12,7 @@ from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.policy import effective_spec, sign_in
 from aichat_workspace.domain.render import peers
 from aichat_workspace.domain.render.context import (
+    BACKUP,
     OLLAMA,
     OLLAMA_PORT,
     OPENWEBUI,
@@ -34,6 +35,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
         _openwebui(tenant),
         *_back_ends(tenant),
         *_certificate_solver(tenant),
+        *_backup(tenant),
     )
 
 
@@ -99,6 +101,23 @@ def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
         return ()
     rule = peers.from_clients(tenant.platform.ingress, _SOLVER_PORT)
     return (_policy(tenant, f"{tenant.name}-certificate-solver", _SOLVER, ingress=[rule]),)
+
+
+def _backup(tenant: Tenant) -> tuple[Manifest, ...]:
+    """Let runs of the backup program reach their bucket, and nothing else."""
+    store = tenant.backups.destination.s3 if tenant.backups else None
+    if store is None:
+        return ()
+    by_pods = peers.pods_of(store.namespaces, store.pod_labels)
+    by_address = peers.blocks(store.ranges)
+    egress = [
+        *([peers.rule("to", by_pods, *(store.ports or (store.port,)))] if by_pods else ()),
+        *([peers.rule("to", by_address, store.port)] if by_address else ()),
+    ]
+    if not store.is_direct:
+        egress = peers.outside(tenant.platform, store.port)
+    name, selector = names.backup(tenant.name), tenant.selector(BACKUP)
+    return (_policy(tenant, name, selector, egress=egress),)
 
 
 def _policy(

@@ -28,12 +28,13 @@ from aichat_workspace.domain.render.credentials import SCIM_TOKEN
 from aichat_workspace.domain.render.placement import pod_security
 from aichat_workspace.domain.render.ways_out import with_ways_out
 from aichat_workspace.domain.v1alpha1.network_settings import IpFamily
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.sign_in import Provider
 
 # The image runs as any user of group 0 (open-webui#20813).
 _USER: Final = 1000
 _ROOT_GROUP: Final = 0
-_DATA: Final = "/app/backend/data"
+DATA: Final = "/app/backend/data"
 
 
 def render(tenant: Tenant) -> tuple[Manifest, ...]:
@@ -44,24 +45,30 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
     )
 
 
+def data_security(platform: PlatformSpec) -> dict[str, Any]:
+    """Return the security context of all pods that write the chat's data."""
+    return pod_security(platform, _USER, _ROOT_GROUP)
+
+
 def _deployment(tenant: Tenant) -> Manifest:
     chat = _container(tenant)
-    init_container = chat_preparation.container(chat, _administrator(tenant), _DATA)
-    security = pod_security(tenant.platform, _USER, _ROOT_GROUP)
+    init_container = chat_preparation.container(chat, _administrator(tenant), DATA)
     return tenant.manifest(
         "apps/v1",
         "Deployment",
         tenant.openwebui,
         OPENWEBUI,
         spec={
-            "replicas": tenant.replicas,
+            "replicas": 0 if tenant.stops_chat else tenant.replicas,
             # Its volume is ReadWriteOnce: the old pod must end before the new one starts.
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": tenant.selector(OPENWEBUI)},
             "template": with_ways_out(
                 tenant,
                 OPENWEBUI,
-                tenant.pod_template(OPENWEBUI, chat, security, "data", [init_container]),
+                tenant.pod_template(
+                    OPENWEBUI, chat, data_security(tenant.platform), "data", [init_container]
+                ),
             ),
         },
     )
@@ -78,7 +85,7 @@ def _container(tenant: Tenant) -> dict[str, Any]:
         # It writes to its static folder at start.
         "securityContext": container_security(read_only_root=False),
         "volumeMounts": [
-            {"name": "data", "mountPath": _DATA},
+            {"name": "data", "mountPath": DATA},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  (a mount of its own)
         ],
         "startupProbe": http_probe("/health", periodSeconds=2, failureThreshold=300),
@@ -97,7 +104,7 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
     ollama_url = f"http://{tenant.ollama}:{OLLAMA_PORT}"
     return env(
         ENV=tenant.spec.workspace_env,
-        HOME=_DATA,
+        HOME=DATA,
         PORT=str(OPENWEBUI_PORT),
         OLLAMA_BASE_URL=ollama_url,
         DEFAULT_MODELS=_first_model(tenant),

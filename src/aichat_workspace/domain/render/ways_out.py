@@ -12,7 +12,7 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.platform_secrets import AUTHORITIES_KEY
-from aichat_workspace.domain.render.context import OLLAMA, Tenant, env
+from aichat_workspace.domain.render.context import BACKUP, OLLAMA, Tenant, env
 from aichat_workspace.domain.render.peers import ranges
 
 _SOURCE: Final = "authorities"
@@ -102,7 +102,7 @@ def _containers(tenant: Tenant, component: str, spec: dict[str, Any]) -> dict[st
 def _variables(tenant: Tenant, component: str) -> Iterator[tuple[str, str]]:
     if proxy := tenant.platform.proxy:
         yield "HTTPS_PROXY", proxy.url
-        yield "NO_PROXY", no_proxy(tenant)
+        yield "NO_PROXY", ",".join((no_proxy(tenant), *_direct_store(tenant, component)))
     if tenant.platform_secrets.authorities is None:
         return
     if component == OLLAMA:
@@ -110,6 +110,13 @@ def _variables(tenant: Tenant, component: str) -> Iterator[tuple[str, str]]:
     else:
         yield "SSL_CERT_FILE", _BUNDLE_FILE
         yield "REQUESTS_CA_BUNDLE", _BUNDLE_FILE
+
+
+def _direct_store(tenant: Tenant, component: str) -> Iterator[str]:
+    """Yield the host of the store of backups where policies name it: the proxy is no way there."""
+    store = tenant.backups.destination.s3 if tenant.backups else None
+    if component == BACKUP and store is not None and store.is_direct:
+        yield store.host
 
 
 def _mounts(tenant: Tenant, component: str) -> Iterator[Manifest]:

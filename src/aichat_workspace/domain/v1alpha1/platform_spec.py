@@ -15,6 +15,7 @@ from aichat_workspace.domain.models.name import (
     MODEL_NAME_PATTERN,
     PORT_PATTERN,
 )
+from aichat_workspace.domain.v1alpha1.backup import PlatformBackup
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
     ATOMIC,
@@ -398,6 +399,9 @@ class PlatformSpec(Schema):
         description="What teams may choose by name, and what others may add to their objects.",
     )
     upgrades: Upgrades = Field(default=Upgrades(), description="How changed pods reach workspaces.")
+    backup: PlatformBackup = Field(
+        default=PlatformBackup(), description="Where backups of chats go."
+    )
     deletion: Deletion = Field(
         default=Deletion(),
         description="What becomes of a namespace whose resource is deleted or gone.",

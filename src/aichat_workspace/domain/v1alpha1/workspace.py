@@ -27,6 +27,7 @@ class Workspace(Schema):
     spec: WorkspaceSpec
     """Without the fields that are not understood."""
     status: WorkspaceStatus
+    labels: Mapping[str, str] = {}
     refresh_models: str = ""
     """The text of the annotation that asks for a refresh of the models, cut."""
     prompted_at: datetime | None = None
@@ -56,6 +57,7 @@ class Workspace(Schema):
             finalizers=tuple(metadata.get("finalizers", ())),
             spec=spec,
             status=status,
+            labels=metadata.get("labels") or {},
             refresh_models=_refresh(metadata),
             prompted_at=_prompted_at(metadata),
             not_understood=tuple(refused.values()),
@@ -68,8 +70,9 @@ class Workspace(Schema):
 
     @property
     def spec_digest(self) -> str:
-        """The digest of its own spec, without what that only tells people; no pod depends on it."""
-        words = {"display_name", "description", "labels", "cost_centre"}
+        """The digest of its own spec, without what no pod of the workloads depends on: what it only
+        tells people, and backups."""
+        words = {"display_name", "description", "labels", "cost_centre", "backup", "restore"}
         text = self.own_spec.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

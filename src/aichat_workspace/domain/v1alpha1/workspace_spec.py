@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.backup import Backup, Restore
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
     LABEL_KEYS,
@@ -397,6 +398,14 @@ class WorkspaceSpec(Schema):
         default=Restart(),
         description="Replaces the pods of a workload once, at once and with the images that they "
         "have; a suspended workspace has none.",
+    )
+    backup: Backup | None = Field(
+        default=None,
+        description="When the chat is backed up, and where to; never when left out.",
+    )
+    restore: Restore | None = Field(
+        default=None,
+        description="A backup whose data replace the chat's, once. The chat stops meanwhile.",
     )
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.DELETE,

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.domain.v1alpha1.backup import BackupRecord, RestoreRecord
 from aichat_workspace.domain.v1alpha1.base import Schema
 
 T = TypeVar("T", bound=StrEnum)
@@ -76,6 +77,8 @@ class ConditionType(StrEnum):
     STORED_AS_APPLIED = "StoredAsApplied"
     TOOLS_OFFERED = "ToolsOffered"
     SYNCED = "Synced"
+    BACKED_UP = "BackedUp"
+    RESTORED = "Restored"
     EXPIRES_SOON = "ExpiresSoon"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
@@ -88,6 +91,8 @@ ABNORMAL_CONDITIONS: Final = frozenset(
 
 https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md#conditions
 """
+OPTIONAL_CONDITIONS: Final = frozenset({ConditionType.BACKED_UP, ConditionType.RESTORED})
+"""They are there only where the spec asks for it."""
 WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
 
 
@@ -291,6 +296,8 @@ class WorkspaceStatus(Schema):
         description="Facts about the workspace, with their reasons.",
         json_schema_extra=map_by("type"),
     )
+    backup: BackupRecord | None = Field(default=None, description="The chat's backups.")
+    restore: RestoreRecord | None = Field(default=None, description="The last restore.")
     models_ready: str = Field(
         default="",
         description="Ready and desired models, as in 2/3, and while models are downloaded how "

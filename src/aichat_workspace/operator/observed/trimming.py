@@ -20,7 +20,14 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "updatedReplicas",
         "updateRevision",
     ),
-    "Deployment": ("observedGeneration", "readyReplicas", "updatedReplicas", "conditions"),
+    "Deployment": (
+        "observedGeneration",
+        "replicas",
+        "readyReplicas",
+        "updatedReplicas",
+        "conditions",
+    ),
+    "Job": ("conditions",),
     "PersistentVolumeClaim": ("phase", "capacity"),
     "ResourceQuota": ("hard",),
     "HTTPRoute": ("parents",),
@@ -29,6 +36,7 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Deployment": frozenset({"ReplicaFailure"}),
     "Pod": frozenset({"PodScheduled", "Ready"}),
+    "Job": frozenset({"Complete", "Failed"}),
 }
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 _NAMESPACE_MARKS: Final = frozenset({names.OWNER_UID_ANNOTATION, names.RETAINED_ANNOTATION})
