@@ -71,13 +71,23 @@ def up(
     audit_bodies: Annotated[
         bool, typer.Option("--audit-bodies", help="Keep what is written in the audit log.")
     ] = False,
+    without_pods: Annotated[
+        bool, typer.Option("--without-pods", help="Make no pods for Deployments and StatefulSets.")
+    ] = False,
 ) -> None:
     """Start a control plane: etcd, API server and controller manager; or a whole node."""
     if full and simulated_pods:
         raise typer.BadParameter("a node is real or simulated; leave out one of the options")
+    if without_pods and (full or simulated_pods):
+        raise typer.BadParameter("a node is for pods; leave out --without-pods")
     with reporting() as report:
         record = cluster.up(
-            name, report, full=full, simulated_pods=simulated_pods, audit_bodies=audit_bodies
+            name,
+            report,
+            full=full,
+            simulated_pods=simulated_pods,
+            audit_bodies=audit_bodies,
+            without_pods=without_pods,
         )
     print(f"cluster {name!r} is ready\n")
     print(f"  export PATH={sysconfig.get_path('scripts')}:$PATH  # kubectl")

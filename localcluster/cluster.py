@@ -46,6 +46,7 @@ def up(
     full: bool = False,
     simulated_pods: str = "",
     audit_bodies: bool = False,
+    without_pods: bool = False,
 ) -> Cluster:
     """Start a control plane, or with `full` a whole node.
 
@@ -71,7 +72,9 @@ def up(
             )
         if not full:
             _remove(name, report)
-            started = start_control_plane(name, programs, report, audit_bodies=audit_bodies)
+            started = start_control_plane(
+                name, programs, report, audit_bodies=audit_bodies, without_pods=without_pods
+            )
             if simulated_pods:
                 started = _start_simulated_nodes(started, simulated_pods, report)
             return state.complete(started)

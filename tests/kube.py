@@ -87,6 +87,22 @@ class Kube:
         text = json.dumps(document, ensure_ascii=False).encode()
         self._send("PATCH", f"{path}?{_APPLY}", text, "apply-patch+yaml")
 
+    def refusal(self, document: Object) -> str:
+        """What the API server says against a document when it is created, or changes the object
+        that there is, as `kubectl apply` does it; empty where it takes the document."""
+        metadata = document["metadata"]
+        kind = self._kind(_word(document)).in_version(document["apiVersion"])
+        namespace, name = metadata.get("namespace", "default"), metadata["name"]
+        try:
+            if self.has(_word(document), name, namespace):
+                path, body = kind.path(namespace, name), "merge-patch+json"
+                self._send("PATCH", f"{path}?{_STRICT}", document, body)
+            else:
+                self._send("POST", f"{kind.path(namespace)}?{_STRICT}", document)
+        except AssertionError as error:
+            return str(error)
+        return ""
+
     def patch(
         self, kind: str, name: str, namespace: str, change: object, subresource: str = ""
     ) -> None:

@@ -56,9 +56,10 @@ def eventually(
         AssertionError: it was not, after so many seconds; with the story, which is what a person
             would look at.
     """
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
     with recorded(what):
         while not holds():
-            if time.monotonic() > deadline:
+            if (waited := time.monotonic() - started) > seconds:
                 raise AssertionError(f"after {seconds:.0f} s still not so: {what}\n{story()}")
-            time.sleep(0.1)
+            # What takes long is looked at less often: each look is work for the API server, too.
+            time.sleep(min(0.1 + waited / 20, 0.3))

@@ -30,6 +30,8 @@ SERVICE_RANGE: Final = "10.96.0.0/16"
 # Go looks for garbage when the heap has grown by this per cent. 100, its default, takes the API
 # server a quarter of its CPU; it has 0.3 GiB more with this.
 _ENVIRONMENT: Final = {"GOGC": "400"}
+_ALL_CONTROLLERS: Final = "*"
+_NO_PODS: Final = "*,-deployment-controller,-statefulset-controller"
 _READY_SECONDS: Final = 180.0
 # Level Metadata says who asked for what; bodies hold secrets, so they are kept only on request.
 _LEVELS: Final = {False: "Metadata", True: "RequestResponse"}
@@ -51,11 +53,13 @@ def start_control_plane(
     *,
     address: str = _LOOPBACK,
     audit_bodies: bool = False,
+    without_pods: bool = False,
 ) -> Cluster:
     """Start a control plane and wait until it is ready.
 
     Pods reach it at an ``address`` other than loopback. With ``audit_bodies`` the audit log holds
-    the bodies of requests, secrets included.
+    the bodies of requests, secrets included. ``without_pods`` leaves out the controllers of
+    Deployments and StatefulSets.
 
     Raises:
         CommandFailedError: a component ended or did not become ready; the message holds the end of
@@ -69,7 +73,9 @@ def start_control_plane(
     commands = {
         "etcd": _etcd(cluster, etcd, peers),
         "kube-apiserver": _api_server(cluster, etcd, address, api),
-        "kube-controller-manager": _controller_manager(cluster, manager),
+        "kube-controller-manager": _controller_manager(
+            cluster, manager, _NO_PODS if without_pods else _ALL_CONTROLLERS
+        ),
     }
     state.save(cluster)
     for component, arguments in commands.items():
@@ -181,7 +187,7 @@ def _api_server(cluster: Cluster, etcd: int, address: str, port: int) -> list[st
     ]
 
 
-def _controller_manager(cluster: Cluster, port: int) -> list[str]:
+def _controller_manager(cluster: Cluster, port: int, controllers: str) -> list[str]:
     pki = cluster.folder / "pki"
     return [
         f"--kubeconfig={cluster.kubeconfig}",
@@ -195,6 +201,7 @@ def _controller_manager(cluster: Cluster, port: int) -> list[str]:
         "--kube-api-burst=1000",
         "--resource-quota-sync-period=10s",  # the longest wait of a quota for a kind that is new
         "--leader-elect=false",
+        f"--controllers={controllers}",
     ]
 
 

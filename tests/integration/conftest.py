@@ -50,9 +50,9 @@ class Cluster:
         return ran.stdout + (ran.stderr if not check else "")
 
     def apply(self, document: dict[str, Any], *, check: bool = True) -> str:
-        """Where `check` is off, what kubectl says of it; else it has to be taken."""
+        """Where `check` is off, what the API server says against it; else it has to be taken."""
         if not check:
-            return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document), check=False)
+            return self.kube.refusal(document)
         self.kube.apply(document)
         return ""
 
@@ -144,9 +144,9 @@ def bare_cluster() -> Iterator[Cluster]:
 
 
 @contextmanager
-def control_plane(name: str) -> Iterator[Cluster]:
-    """A control plane with everything of config/default."""
-    with bare_control_plane(name) as control:
+def control_plane(name: str, *options: str) -> Iterator[Cluster]:
+    """A control plane with everything of config/default. The options are those of `up`."""
+    with bare_control_plane(name, *options) as control:
         control.kubectl("apply", "-k", str(ROOT / "config" / "default"))
         wait_for_kinds(control)
         yield control
@@ -160,11 +160,11 @@ def wait_for_kinds(cluster: Cluster) -> None:
 
 
 @contextmanager
-def bare_control_plane(name: str) -> Iterator[Cluster]:
+def bare_control_plane(name: str, *options: str) -> Iterator[Cluster]:
     """A control plane with nothing of the product."""
     run = [sys.executable, "-m", "localcluster"]
     with recorded("a control plane to start"):
-        subprocess.run([*run, "up", "--name", name], cwd=ROOT, check=True)
+        subprocess.run([*run, "up", "--name", name, *options], cwd=ROOT, check=True)
     try:
         process = subprocess.run(
             [*run, "status", "--name", name, "-o", "json"],

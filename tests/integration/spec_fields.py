@@ -482,22 +482,31 @@ FIELDS: Final[dict[str, Field]] = {
 TOGETHER: Final = frozenset(f"access.oidc.{name}" for name in OIDC)
 """Fields of which the API server refuses some without the others."""
 ELSEWHERE: Final = {
-    "workspaceName": ("test_spec_fields", "test_the_api_server_refuses"),
-    "displayName": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
-    "description": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
-    "labels": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
-    "costCentre": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
-    "restart.ollama": ("test_spec_fields", "test_a_restart_is_made_once"),
-    "restart.openWebUI": ("test_spec_fields", "test_a_restart_is_made_once"),
+    "workspaceName": ("fields/test_spec_fields", "test_the_api_server_refuses"),
+    "displayName": ("fields/test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "description": ("fields/test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "labels": ("fields/test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "costCentre": ("fields/test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "restart.ollama": ("fields/test_spec_fields", "test_a_restart_is_made_once"),
+    "restart.openWebUI": ("fields/test_spec_fields", "test_a_restart_is_made_once"),
     "access.oidc.enabled": (
         "test_platform",
         "test_what_the_platform_decides_of_signing_in_is_refused_by_its_field",
     ),
-    "access.passwordReset": ("test_spec_fields", "test_each_password_reset_makes_a_new_password"),
-    "storage.ollama.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
-    "storage.openWebUI.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
-    "storage.ollama.storageClassName": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
-    "storage.openWebUI.storageClassName": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "access.passwordReset": (
+        "fields/test_spec_fields",
+        "test_each_password_reset_makes_a_new_password",
+    ),
+    "storage.ollama.size": ("fields/test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "storage.openWebUI.size": ("fields/test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "storage.ollama.storageClassName": (
+        "fields/test_spec_fields",
+        "test_a_claim_is_what_storage_says",
+    ),
+    "storage.openWebUI.storageClassName": (
+        "fields/test_spec_fields",
+        "test_a_claim_is_what_storage_says",
+    ),
     "modelPullPolicy": ("test_model_registry", "test_a_moved_tag_is_followed_on_purpose_only"),
     "deletionPolicy": ("test_lifetimes", "test_the_deletion_policy_is_the_last_one_that_was_set"),
     "expiry": ("test_lifetimes", "test_a_workspace_whose_time_is_over_can_be_stopped_instead"),

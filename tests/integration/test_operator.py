@@ -385,9 +385,7 @@ def test_a_spec_that_the_operator_does_not_understand_is_told_and_can_be_deleted
     cluster.kube.patch("crd", crd, "", removals)
     try:
         bad = workspace("foreigner", scheduling={"nodeSelector": {"not a key": "x"}})
-        eventually(
-            lambda: "configured" in cluster.apply(bad, check=False), "the API server takes it"
-        )
+        eventually(lambda: not cluster.apply(bad, check=False), "the API server takes it")
         eventually(
             lambda: condition(cluster, "foreigner").get("reason") == "SpecNotUnderstood", "told so"
         )

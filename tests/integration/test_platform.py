@@ -70,7 +70,8 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         cluster.apply(document)
     cluster.apply(workspace(NAME, **fields))
     for name, ingress in others.items():
-        cluster.apply(workspace(name, ingress=ingress))
+        # Without pods, which would be made again for each setting, and which nothing looks at.
+        cluster.apply(workspace(name, ingress=ingress, suspended=True))
     eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
     for name in others:
         settled(cluster, name)
