@@ -41,7 +41,6 @@ from aichat_workspace.operator.telemetry.tracing import Tracing, connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import probes, servers
-from aichat_workspace.runtime.garbage import listing
 
 _WORKERS: Final = 8
 _RESOLV_CONF: Final = Path("/etc/resolv.conf")
@@ -126,9 +125,8 @@ class Application:
         self._confined.set()
         self._metrics.mirror(self._metric_sources())
         async with asyncio.TaskGroup() as group:
-            with listing():
-                group.create_task(self._caches.run())
-                await self._caches.wait_synced()
+            group.create_task(self._caches.run())
+            await self._caches.wait_synced()
             if self._settings.dev:
                 self._metrics.on_leader(True)
                 group.create_task(self._lead())
