@@ -43,7 +43,8 @@ class Reason(StrEnum):
     @classmethod
     def known(cls, word: str) -> Self | None:
         """Return the reason of this word; None for one that this version does not know."""
-        return next((reason for reason in cls if reason == word), None)
+        reason = cls._value2member_map_.get(word)
+        return reason if isinstance(reason, cls) else None
 
     @property
     def reference(self) -> str:

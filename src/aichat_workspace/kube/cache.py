@@ -20,6 +20,8 @@ _SILENT_SECONDS: Final = 180.0
 _SHORT_SECONDS: Final = 1.0
 _FIRST_WAIT_SECONDS: Final = 0.2
 _MAX_WAIT_SECONDS: Final = 10.0
+# Decoded, a page of workloads takes 80 KB for each.
+_PAGE_SIZE: Final = 250
 _log: Final = structlog.get_logger()
 
 
@@ -28,7 +30,8 @@ class Cache:
 
     `transform` drops unread fields of each object before `store` has it, and keeps its name,
     namespace and resourceVersion. An `optional` kind may not be installed: it is listed again when
-    its definition is, or after `retry_discovery`, and never polled.
+    its definition is, or after `retry_discovery`, and never polled. Caches that share `list_slots`
+    list only so many kinds at once: a decoded page takes ten times its text.
     """
 
     def __init__(
@@ -41,8 +44,10 @@ class Cache:
         label_selector: str = "",
         transform: Callable[[Json], Json] = lambda obj: obj,
         optional: bool = False,
+        list_slots: asyncio.Semaphore | None = None,
     ) -> None:
         self._optional = optional
+        self._list_slots = list_slots or asyncio.Semaphore()
         self.resource = resource
         self._client = client
         self._namespace = namespace
@@ -173,14 +178,19 @@ class Cache:
         entries: list[Entry] = []
         version = 0
         pages = self._client.list_pages(
-            self.resource, self._namespace, label_selector=self._label_selector
+            self.resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            page_size=_PAGE_SIZE,
         )
-        async for page in pages:
-            # Items of a list have no kind.
-            head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
-            objects = (self._transform({**head, **item}) for item in page["items"])
-            entries.extend(map(self._store.entry, objects))
-            version = int(page["metadata"]["resourceVersion"])
+        # Items of a list have no kind.
+        head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
+        async with self._list_slots:
+            async for page in pages:
+                objects = (self._transform({**head, **item}) for item in page["items"])
+                entries.extend(map(self._store.entry, objects))
+                version = int(page["metadata"]["resourceVersion"])
+                del page, objects  # before the next page is decoded
         self._note_word()
         self._store.reset(entries, version)
         self._synced.set()

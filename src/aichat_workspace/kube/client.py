@@ -139,8 +139,9 @@ class Client:
                     max_bytes=max_page_bytes,
                 )
             )
-            yield page
             token = page["metadata"].get("continue")
+            yield page
+            del page  # before the next one is decoded
             if not token:
                 return
             query = {**query, "continue": token}

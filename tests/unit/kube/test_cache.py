@@ -1,6 +1,7 @@
 """A watch cache against an API server in memory."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any, cast
@@ -310,3 +311,62 @@ async def test_only_objects_newer_than_the_cache_are_transformed() -> None:
         await until(lambda: watched.cache.version == 7)
     assert transformed == [1, 5, 6]
     assert watched.changes == ["+a", "+a", "+a", "-a"]
+
+
+class Page(dict[str, Any]):
+    """A page of a list. A plain dictionary has no weak references."""
+
+
+class PagedServer(Server):
+    """Lists one object a page, each once `may_answer` is set, and notes which pages are alive."""
+
+    def __init__(self, pages: int) -> None:
+        super().__init__()
+        self.pages = pages
+        self.may_answer = asyncio.Event()
+        self.alive: weakref.WeakValueDictionary[int, Page] = weakref.WeakValueDictionary()
+        self.alive_at_once: list[int] = []
+
+    async def list_pages(
+        self, *_: Any, page_size: int = 500, **__: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        self.lists += page_size > 1
+        await self.may_answer.wait()
+        for number in range(self.pages):
+            metadata = {"resourceVersion": str(self.version)}
+            page = Page(metadata=metadata, items=[route(str(number), 1)])
+            self.alive[number] = page
+            self.alive_at_once.append(len(self.alive))
+            yield page
+            del page
+
+
+async def test_a_page_is_gone_before_the_next_one_is_there() -> None:
+    watched = Watched()
+    watched.server = server = PagedServer(3)
+    watched.cache = Cache(cast("Client", server), ROUTES, Store(watched._changed))
+    server.may_answer.set()
+    async with watched:
+        await watched.cache.wait_synced()
+    assert server.alive_at_once == [1, 1, 1]
+    assert watched.changes == ["+0", "+1", "+2"]
+
+
+async def test_kinds_that_share_a_slot_are_listed_one_after_the_other() -> None:
+    slot = asyncio.Semaphore(1)
+    servers = PagedServer(1), PagedServer(1)
+    first, second = (
+        Cache(cast("Client", server), ROUTES, Store(lambda *_: None), list_slots=slot)
+        for server in servers
+    )
+    runs = [asyncio.create_task(cache.run()) for cache in (first, second)]
+    await until(lambda: servers[0].lists)
+    await turns()
+    assert servers[1].lists == 0
+    for server in servers:
+        server.may_answer.set()
+    await first.wait_synced()
+    await second.wait_synced()
+    for run in runs:
+        run.cancel()
+    await asyncio.gather(*runs, return_exceptions=True)

@@ -16,7 +16,7 @@ from ipaddress import (
 )
 from typing import Any, Final
 
-from aichat_workspace.domain.v1alpha1.network_settings import IPV6_EXCEPTED, IpFamily, Network
+from aichat_workspace.domain.v1alpha1.network_settings import IPV6_EXCEPTED, IpFamily
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 IpNetwork = IPv4Network | IPv6Network
@@ -75,7 +75,7 @@ def with_cluster(
 def without(platform: PlatformSpec, addresses: Iterable[str]) -> PlatformSpec:
     """Return the settings with these addresses and ranges excepted, unless a range already excepts
     them."""
-    excepted = excepted_networks(platform.network)
+    excepted = excepted_networks(platform.network.egress_except)
     public = [
         network
         for network in map(ip_network, addresses)
@@ -89,9 +89,12 @@ def without(platform: PlatformSpec, addresses: Iterable[str]) -> PlatformSpec:
     return platform.model_copy(update=update)
 
 
-def excepted_networks(network: Network) -> tuple[IpNetwork, ...]:
-    """Return the excepted ranges. A list without a range of IPv6 has IPv6's defaults besides."""
-    listed = tuple(ip_network(cidr, strict=False) for cidr in network.egress_except)
+def excepted_networks(cidrs: Iterable[str]) -> tuple[IpNetwork, ...]:
+    """Return the ranges of `spec.network.egressExcept`.
+
+    A list without a range of IPv6 has IPv6's defaults besides.
+    """
+    listed = tuple(ip_network(cidr, strict=False) for cidr in cidrs)
     if any(isinstance(cidr, IPv6Network) for cidr in listed):
         return listed
     return (*listed, *map(IPv6Network, IPV6_EXCEPTED))

@@ -86,13 +86,15 @@ PodShare = Share | SolverShare | BackupShare
 def ollama_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OllamaShare:
     """Return the model server's share: the workspace's values, else the platform's."""
     changes = _own_values(spec.resources.ollama, spec.storage.ollama)
-    return platform.ollama.model_copy(update=_consistent(platform.ollama, changes))
+    update = _consistent(platform.ollama, changes)
+    return platform.ollama.model_copy(update=update) if update else platform.ollama
 
 
 def openwebui_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OpenWebUIShare:
     """Return the chat front-end's share: the workspace's values, else the platform's."""
     changes = _own_values(spec.resources.open_webui, spec.storage.open_webui)
-    return platform.open_webui.model_copy(update=_consistent(platform.open_webui, changes))
+    update = _consistent(platform.open_webui, changes)
+    return platform.open_webui.model_copy(update=update) if update else platform.open_webui
 
 
 def quota(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:

@@ -31,6 +31,10 @@ BACKUP: Final = "backup"
 OLLAMA_PORT: Final = 11434
 OPENWEBUI_PORT: Final = 8080
 AUTHORITIES: Final = "authorities"
+_OWN_COPY: Final = re.compile(r"([a-z0-9-]+-)?[0-9a-f]{10}")
+_PLATFORM_COPY: Final = re.compile(
+    rf"pull-[1-9]|({AUTHORITIES}|{PLATFORM_OIDC}|{SCIM})-[0-9a-f]{{10}}"
+)
 _TEMPORARY: Final = "1Gi"
 _NODE_DISK: Final = "2Gi"
 _LABEL_LENGTH: Final = 63
@@ -299,14 +303,19 @@ def is_copy(secret: str, workspace: str) -> bool:
 
     cert-manager's Secrets and people's own are not.
     """
-    own = rf"{names.openwebui(workspace)}-([a-z0-9-]+-)?[0-9a-f]{{10}}"
-    return bool(re.fullmatch(own, secret)) or is_platform_copy(secret, workspace)
+    purpose = _purpose(secret, workspace)
+    return bool(_OWN_COPY.fullmatch(purpose) or _PLATFORM_COPY.fullmatch(purpose))
 
 
 def is_platform_copy(secret: str, workspace: str) -> bool:
     """Whether a tenant's Secret of this name is a copy of what the platform's settings ask for."""
-    purposes = rf"(pull-[1-9]|({AUTHORITIES}|{PLATFORM_OIDC}|{SCIM})-[0-9a-f]{{10}})"
-    return bool(re.fullmatch(f"{names.openwebui(workspace)}-{purposes}", secret))
+    return bool(_PLATFORM_COPY.fullmatch(_purpose(secret, workspace)))
+
+
+def _purpose(secret: str, workspace: str) -> str:
+    """Return what follows the workspace's name; empty for a Secret without that name."""
+    prefix = f"{names.openwebui(workspace)}-"
+    return secret[len(prefix) :] if secret.startswith(prefix) else ""
 
 
 def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str]:

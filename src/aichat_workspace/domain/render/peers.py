@@ -4,11 +4,12 @@ https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
 from aichat_workspace.domain.policy.cluster_addresses import IpNetwork, excepted_networks
-from aichat_workspace.domain.v1alpha1.network_settings import Dns, Ingress, Network
+from aichat_workspace.domain.v1alpha1.network_settings import Dns, Ingress
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 _DNS: Final = 53
@@ -86,7 +87,7 @@ def outside(platform: PlatformSpec, *ports: int) -> list[Rule]:
     direct = blocks(platform.network.egress_allow)
     proxy = platform.proxy
     if proxy is None:
-        return [rule("to", [*_everything_else(platform.network), *direct], *ports)]
+        return [rule("to", [*_everything_but(platform.network.egress_except), *direct], *ports)]
     peers = [*pods_of(proxy.namespaces, proxy.pod_labels), *blocks(proxy.ranges)]
     return [
         rule("to", peers, proxy.port),
@@ -99,14 +100,15 @@ def ranges(cidrs: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(str(ip_network(cidr, strict=False)) for cidr in cidrs))
 
 
-def _everything_else(network: Network) -> list[dict[str, Any]]:
-    excepted = excepted_networks(network)
+@lru_cache(maxsize=2)  # the same for every workspace
+def _everything_but(cidrs: tuple[str, ...]) -> tuple[Peer, ...]:
+    excepted = excepted_networks(cidrs)
     ipv4 = [cidr for cidr in excepted if isinstance(cidr, IPv4Network)]
     ipv6 = [cidr for cidr in excepted if isinstance(cidr, IPv6Network)]
-    return [
+    return (
         _without("0.0.0.0/0", ipv4),
         _without("::/0", [*ipv6, *map(_through_nat64, ipv4)]),
-    ]
+    )
 
 
 def _without(cidr: str, excepted: Sequence[IpNetwork]) -> dict[str, Any]:

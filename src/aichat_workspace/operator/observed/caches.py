@@ -59,6 +59,8 @@ _ADDRESSES: Final[Mapping[Resource, Callable[[Json], frozenset[str]]]] = {
     kinds.NODE: cluster_addresses.of_node,
     kinds.ENDPOINT_SLICE: cluster_addresses.of_endpoints,
 }
+# One comes while the other is decoded. All at once took 220 MB for a thousand workspaces.
+_LISTS_AT_ONCE: Final = 2
 # What a tenant object's status says before anything has written it.
 _NEW_STATUSES: Final[tuple[Json, ...]] = ({}, {"replicas": 0}, {"phase": "Pending"})
 
@@ -82,6 +84,7 @@ class Caches:
         self._on_settings = on_settings
         self._client = client
         self._dns_servers = dns_servers
+        self._list_slots = asyncio.Semaphore(_LISTS_AT_ONCE)
         self._settings: Settings | None = None
         self._base: PlatformSpec | None = None
         self._effective = DEFAULTS.spec  # `_base` with the cluster's addresses
@@ -536,7 +539,7 @@ class Caches:
                     self._on_change(name)
 
         store = Store(changed, workspace_of or (lambda _: None), is_packed)
-        return Cache(self._client, kind, store, **options)
+        return Cache(self._client, kind, store, list_slots=self._list_slots, **options)
 
 
 def _of_none(_: Json) -> None:
