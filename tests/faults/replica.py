@@ -1,11 +1,11 @@
-"""The operator as one of several replicas, outside of a cluster: `python replica.py`.
+"""The operator as one of several replicas, outside of a cluster: `python replica.py [RESOLV_CONF]`.
 
-It is told of no DNS servers, as an operator on a laptop is: it would allow this machine's besides,
-and its workspaces would not be as the undisturbed one.
+Without the file it runs a former release, too.
 """
 
 import asyncio
-import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 from aichat_workspace.operator.main import run_until_stopped
@@ -16,5 +16,7 @@ from aichat_workspace.runtime.logs import log_as_json
 if __name__ == "__main__":
     log_as_json()
     collect_rarely()
-    settings = Settings(dev=False, kubeconfig=None, probe_port=0, resolv_conf=Path(os.devnull))
+    settings = Settings(dev=False, kubeconfig=None, probe_port=0)
+    if len(sys.argv) > 1:
+        settings = replace(settings, resolv_conf=Path(sys.argv[1]))
     asyncio.run(run_until_stopped(settings))

@@ -52,7 +52,10 @@ class Replica:
         before = self._words()
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), **self._clock()}
         with self.log.open("a") as out:
-            command = [sys.executable, str(Path(__file__).with_name("replica.py"))]
+            # No DNS servers, as the operator of the undisturbed workspace: it would allow this
+            # machine's besides.
+            script = str(Path(__file__).with_name("replica.py"))
+            command = [sys.executable, script, os.devnull]
             self.process = subprocess.Popen(command, env=environment, stderr=out)
         eventually(lambda: len(self._words()) > len(before), "it stands for election", 90)
 
