@@ -1,6 +1,6 @@
 """When people last used a workspace, in words: the command line and the console say the same."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +10,13 @@ NEVER = "never"
 UNKNOWN = "not known"
 
 
-def brief(activity: Mapping[str, Any] | None, now: datetime) -> str:
+def brief(
+    activity: Mapping[str, Any] | None, now: datetime, span: Callable[[float], str] = units.age
+) -> str:
     """Return how long ago, in a cell's width: `3h`, `never`, or `not known`."""
     known = activity or {}
     if last := known.get("lastActivity"):
-        return units.age(units.seconds_since(str(last), now))
+        return span(units.seconds_since(str(last), now))
     return NEVER if known.get("asOf") else UNKNOWN
 
 

@@ -10,7 +10,7 @@ from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views.states import Document, Time, model, percent, time
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
-from aichat_workspace.foundation import activity
+from aichat_workspace.foundation import activity, units
 from aichat_workspace.foundation.states import STEPS, State, phase_state
 
 
@@ -83,7 +83,7 @@ def row(document: Document, now: datetime) -> Row:
         percent=percent(pulling) if pulling else None,
         chat=_chat(document),
         created=time(document["created"], now),
-        used=_used(activity.brief(status.get("activity"), now)),
+        used=_used(activity.brief(status.get("activity"), now, units.span)),
         use=activity.sentence(status.get("activity"), now),
         is_suspended=bool(document["spec"].get("suspended")),
         is_deleting=document["deleting"],
