@@ -32,9 +32,7 @@ ProviderName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Roles = Annotated[tuple[Role, ...], Field(max_length=_MAX_ROLES)]
 Domains = Annotated[tuple[DnsName, ...], Field(max_length=64)]
 # https://www.rfc-editor.org/rfc/rfc6749#section-3.3
-Scope = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!#-\[\]-~]+$")
-]
+Scope = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!#-\[\]-~]+$")]
 Scopes = Annotated[tuple[Scope, ...], Field(max_length=16)]
 
 _PROVIDER_URL: Final = "The provider's /.well-known/openid-configuration."
@@ -227,7 +225,7 @@ class SignInChoice(StrEnum):
     NO_PROVIDER = "NoProvider"
     """That it has none."""
     PEOPLE = "People"
-    """Who gets in by the platform's provider: signUp, roles, domains, and scopes that give roles."""
+    """Who gets in by the platform's provider: signUp, roles, domains and scopes."""
     GROUPS = "Groups"
     """Which groups of the platform's provider it takes over."""
     PASSWORD_FORM = "PasswordForm"  # noqa: S105  (a word)
