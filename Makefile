@@ -108,6 +108,7 @@ test-integration: setup ## Run tests against a real API server, built from sourc
 	python -m localcluster build
 	@python -m localcluster tool helm >/dev/null
 	@python -m localcluster tool versitygw >/dev/null
+	@python -m localcluster tool dex >/dev/null
 	pytest tests/integration -m "not slow" -n 4 $(GROUPED)
 
 .PHONY: test-e2e

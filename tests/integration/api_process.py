@@ -26,17 +26,15 @@ class ApiProcess:
 
 
 @contextmanager
-def running_api(
-    cluster: Cluster, folder: Path, port: int | None = None, **environment: str
-) -> Iterator[ApiProcess]:
+def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[ApiProcess]:
     """Start it with the cluster's kubeconfig and these variables, and wait until it is ready. Its
     log must hold no traceback in the end."""
     free, probe_port = free_ports(2)
-    port = port or free
+    port = environment.get("API_PORT", str(free))
     url, probes = (f"http://127.0.0.1:{number}" for number in (port, probe_port))
     api = ApiProcess(url, probes, folder / "api.log")
     given = {"ENV": "dev", "KUBECONFIG": str(cluster.kubeconfig)}
-    given |= {"API_PORT": str(port), "API_PROBE_PORT": str(probe_port)}
+    given |= {"API_PORT": port, "API_PROBE_PORT": str(probe_port)}
     with api.log.open("w") as out:
         process = subprocess.Popen(
             ["aichat-workspace-api"],

@@ -23,6 +23,7 @@ NAMESPACE: Final = "team-of-dex"
 SESSION: Final = "/api/v1/session"
 # Below the minute before a token's end in which the command line renews it.
 TOKEN_SECONDS: Final = 20
+_PATIENCE_MILLISECONDS: Final = 90_000
 ASK: Final = f'async () => (await fetch("{SESSION}")).json()'
 LIST: Final = 'async () => (await fetch("/api/v1/workspaces")).json()'
 
@@ -56,7 +57,7 @@ def running(
         running_api(
             cluster,
             tmp_path_factory.mktemp("api"),
-            port,
+            API_PORT=str(port),
             OIDC_ISSUER=provider.issuer,
             OIDC_CLIENT_ID=dex.CLIENT_ID,
             OIDC_CLI_CLIENT_ID=dex.COMMAND_LINE,
@@ -78,7 +79,9 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     # The pages here are the API's answers, whose policy lets a script reach nothing.
     with browser.new_context(ignore_https_errors=True, bypass_csp=True) as context:
-        yield context.new_page()
+        page = context.new_page()
+        page.set_default_timeout(_PATIENCE_MILLISECONDS)
+        yield page
 
 
 def sign_in(page: Page, api: ApiProcess, provider: Dex, name: str) -> Any:
@@ -89,6 +92,7 @@ def sign_in(page: Page, api: ApiProcess, provider: Dex, name: str) -> Any:
     return page.evaluate(ASK)
 
 
+@pytest.mark.slow
 def test_a_person_signs_in_in_a_browser_and_stays_for_longer_than_a_token(
     page: Page, running: tuple[ApiProcess, Dex]
 ) -> None:

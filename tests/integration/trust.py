@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import yaml
 
@@ -10,7 +10,7 @@ from tests.integration.api_process import ApiProcess
 from tests.integration.conftest import ROOT, Cluster
 from tests.waiting import eventually
 
-TEAM = {
+TEAM: Final[dict[str, Any]] = {
     "apiVersion": "v1",
     "kind": "Namespace",
     "metadata": {"name": "team-a", "labels": {"aichatworkspaces.io/team": "true"}},

@@ -130,6 +130,14 @@ def test_the_patch_for_openshift_leaves_our_pods_no_user_of_their_own(tmp_path: 
         assert not {"runAsUser", "runAsGroup"} & context.keys()
 
 
+def test_the_table_of_settings_has_every_part_of_the_platform_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "platforms.md").read_text()
+    (table,) = re.findall(r"^\| setting below `spec` .*?\n\n", page, re.MULTILINE | re.DOTALL)
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    settings = {name for cell in cells for name in re.findall("`(.+?)`", cell)}
+    assert settings == {field.alias or name for name, field in PlatformSpec.model_fields.items()}
+
+
 def test_the_licence_is_that_of_the_version_that_is_installed() -> None:
     pairs = re.findall(
         r"Open WebUI (\d+\.\d+\.\d+)|open-webui/blob/v(\d+\.\d+\.\d+)", text("README.md")

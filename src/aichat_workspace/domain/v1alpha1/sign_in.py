@@ -225,7 +225,7 @@ class SignInChoice(StrEnum):
     NO_PROVIDER = "NoProvider"
     """That it has none."""
     PEOPLE = "People"
-    """Who gets in by the platform's provider: signUp, roles, domains, and scopes that give roles."""
+    """Who gets in by the platform's provider: signUp, roles, domains and scopes."""
     GROUPS = "Groups"
     """Which groups of the platform's provider it takes over."""
     PASSWORD_FORM = "PasswordForm"  # noqa: S105  (a word)
