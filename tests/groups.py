@@ -50,6 +50,7 @@ _GROUPS: Final = {
     "people": (
         "integration/test_api_sign_in.py",
         "integration/test_api_sessions_last.py",
+        "integration/test_dex.py",
         "integration/test_readme.py",
         "integration/test_how_to_pages.py",
         "integration/test_api_docs.py",
