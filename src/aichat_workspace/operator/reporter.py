@@ -178,6 +178,7 @@ def _inputs(
         ingress_classes=snapshot.ingress_classes,
         sizes={} if outcome.is_stopped else sizes(decision.desired),
         is_expired=decision.is_expired,
+        backup_problem=decision.backup_problem,
     )
 
 

@@ -205,6 +205,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         rewritten=rewritten,
         credentials=credentials,
         obstacle=obstacle,
+        backup_destination=of_backups.destination,
         backup_problem=of_backups.problem,
     )
 

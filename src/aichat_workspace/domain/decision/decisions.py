@@ -67,6 +67,8 @@ class Provision:
     """Why there are no actions: the namespace is being deleted."""
     repairs: tuple[Repair, ...] = ()
     """Which of the actions may put back what others changed."""
+    backup_destination: str = ""
+    """Where backups go; empty for nowhere."""
     backup_problem: Problem | None = None
     """Why no backup can be made. Nothing else depends on it."""
     expires_in_seconds: float | None = None

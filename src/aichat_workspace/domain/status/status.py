@@ -100,6 +100,8 @@ class StatusInputs:
     """Why the operator can't keep it as desired, although nothing is wrong with it."""
     is_expired: bool = False
     """It is stopped because its time is over."""
+    backup_problem: Problem | None = None
+    """Why no backup can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,10 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         findings[ConditionType.UP_TO_DATE] = _up_to_date(rollout, progress)
     if not workspace.deleting:
         reported = {**findings, **_expires_soon(workspace, facts, now), **_progress(findings)}
+        if problem := facts.backup_problem:
+            reported[ConditionType.BACKED_UP] = _Finding(
+                ConditionStatus.FALSE, problem.reason, problem.message
+            )
     if _is_suspended(findings):
         del reported[ConditionType.READY]  # it is as asked: decision 23
     namespace = facts.observed.namespace
@@ -138,7 +144,9 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         images=_last_working(workspace, facts, findings, now),
         rollout=rollout,
         conditions=tuple(
-            _dated(workspace, kind, finding, now) for kind, finding in reported.items()
+            _dated(workspace, kind, reported[kind], now)
+            for kind in ConditionType
+            if kind in reported
         ),
         models_ready=format_progress(facts.models),
         models=tuple(_model(model) for model in facts.models),
