@@ -921,7 +921,7 @@ class Reason(StrEnum):
         Severity.WARNING,
         "There is no new backup for longer than the schedule says.",
         (
-            "See why the last run failed, and that the CronJob in the workspace's namespace is not "
+            "Check why the last run failed, and that the CronJob in the workspace's namespace is not "
             "suspended and its Jobs get pods."
         ),
     )
@@ -967,14 +967,14 @@ class Reason(StrEnum):
         "AI0445",
         Severity.WARNING,
         "A run can't read or write a volume.",
-        "See that the volume is not full, and that its node and its driver work.",
+        "Check that the volume is not full, and that its node and its driver work.",
     )
     RUN_KILLED = (
         "RunKilled",
         "AI0446",
         Severity.WARNING,
         "The pod of a backup or a restore ended without a result.",
-        "See whether it lacked memory or disk, or its node was lost. The next run is made anyway.",
+        "Check whether it lacked memory or disk, or its node was lost. The next run is made anyway.",
     )
     RUN_NOT_STARTED = (
         "RunNotStarted",
@@ -988,7 +988,7 @@ class Reason(StrEnum):
         "AI0448",
         Severity.WARNING,
         "A backup or a restore took longer than its deadline.",
-        "See whether the store answers, and how fast; the next run is made anyway.",
+        "Check whether the store answers, and how fast; the next run is made anyway.",
     )
     RESTORE_CANCELLED = (
         "RestoreCancelled",

@@ -265,7 +265,7 @@ async def _until_killed(world: World, number: int) -> bool:
             raise KILLED
         await write(*arguments)
 
-    world.cluster._write = dying  # type: ignore[method-assign]
+    world.cluster._write = dying  # type: ignore[method-assign,assignment]
     try:
         await world.reconcile()
     except (ApiError, UnreachableError):
