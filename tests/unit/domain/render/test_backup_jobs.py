@@ -189,7 +189,9 @@ def test_the_platforms_settings_of_pods_hold_for_runs() -> None:
 
 class TestWaysOut:
     def policy(self, **store: Any) -> list[Any]:
-        policy = rendered(platform(store=store), backup=NIGHTLY)["NetworkPolicy/team-a-aichat-backup"]
+        policy = rendered(platform(store=store), backup=NIGHTLY)[
+            "NetworkPolicy/team-a-aichat-backup"
+        ]
         assert policy["spec"]["podSelector"]["matchLabels"][names.COMPONENT_LABEL] == "backup"
         egress: list[Any] = policy["spec"]["egress"]
         return egress
