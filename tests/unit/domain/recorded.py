@@ -10,15 +10,15 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.render import tenant_namespace
-from tests.unit.domain.backups import render_backups
-from tests.unit.domain.samples import workspace
+from aichat_workspace.domain.render import render, tenant_namespace
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from tests.unit.domain.samples import CREDENTIALS, workspace
 
 RENEW = "record it again: pytest tests/integration/test_server_defaults.py --golden"
 RECORD = Path(__file__).parent / "golden" / "server-defaulted.json"
-WORKSPACE = workspace("recorded", backup={"schedule": "30 2 * * *"})
+WORKSPACE = workspace("recorded")
 NAMESPACE = tenant_namespace(WORKSPACE)
-DESIRED = render_backups(WORKSPACE)
+DESIRED = render(WORKSPACE, PlatformSpec(), CREDENTIALS)
 
 
 def recorded() -> Observed:
