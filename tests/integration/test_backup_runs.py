@@ -107,8 +107,8 @@ def test_a_cron_job_is_what_spec_backup_says(cluster: Cluster, tenant: str) -> N
     backup = {"schedule": "@hourly", "timeZone": "Europe/Paris", "keep": 3}
     edit(cluster, tenant, backup=backup)
     eventually(lambda: schedule(cluster) == "@hourly", "the schedule is the new one")
-    made = cron_job(cluster)["spec"]
-    assert (made["timeZone"], made["concurrencyPolicy"]) == ("Europe/Paris", "Forbid")
+    run = cron_job(cluster)["spec"]
+    assert (run["timeZone"], run["concurrencyPolicy"]) == ("Europe/Paris", "Forbid")
     assert variables(cluster)["BACKUP_KEEP"] == "3"
     (container,) = pod(cron_job(cluster))["containers"]
     assert container["image"] == BACKUP_IMAGE

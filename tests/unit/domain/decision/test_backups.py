@@ -22,9 +22,9 @@ NAME = "team-a-aichat"
 RUN = Ref("Job", NAME, names.backup_run(NAME, "now"))
 
 
-def snapshot(asked: Workspace, **changes: Any) -> Snapshot:
+def snapshot(subject: Workspace, **changes: Any) -> Snapshot:
     before = Snapshot(
-        claimants=(asked,),
+        claimants=(subject,),
         platform=PLATFORM,
         new_secrets=NewSecrets("key", "password"),
         observed=Observed(namespace()),
@@ -34,8 +34,8 @@ def snapshot(asked: Workspace, **changes: Any) -> Snapshot:
     return replace(before, **changes)
 
 
-def decision(asked: Workspace, **changes: Any) -> Provision:
-    (provision,) = decide(snapshot(asked, **changes), NOW)
+def decision(subject: Workspace, **changes: Any) -> Provision:
+    (provision,) = decide(snapshot(subject, **changes), NOW)
     assert isinstance(provision, Provision)
     return provision
 
@@ -77,18 +77,18 @@ def test_what_is_missing_ends_backups_and_nothing_else(
 
 
 def test_a_setting_that_is_not_understood_is_no_problem_of_the_workspace() -> None:
-    asked = workspace(backup={"schedule": "@daily"})
+    subject = workspace(backup={"schedule": "@daily"})
     unknown = {"backup": "spec.backup: wrong"}
     of_backups = decide_backups(
-        asked, snapshot(asked, platform=PlatformSpec(), unknown_settings=unknown)
+        subject, snapshot(subject, platform=PlatformSpec(), unknown_settings=unknown)
     )
     assert of_backups == NO_BACKUPS
 
 
 class TestARequest:
     def requested(self, status: dict[str, Any] | None = None, **changes: Any) -> bool:
-        asked = workspace(backup={"request": "now"}, status={"backup": status} if status else {})
-        of_backups = decide_backups(asked, snapshot(asked, **changes))
+        subject = workspace(backup={"request": "now"}, status={"backup": status} if status else {})
+        of_backups = decide_backups(subject, snapshot(subject, **changes))
         assert of_backups.backups is not None
         assert bool(of_backups.secret) is of_backups.backups.is_requested
         return of_backups.backups.is_requested

@@ -25,13 +25,13 @@ KEEPS = Exceptions(keeps_runs=True)
 
 
 def plan_for(
-    wanted: Iterable[Manifest],
+    manifests: Iterable[Manifest],
     present: Iterable[Manifest],
     changes: dict[Ref, dict[str, Any]] | None = None,
     exceptions: Exceptions = KEEPS,
 ) -> tuple[Action, ...]:
     """Plan for a tenant that has the present objects, with `changes` in some of them."""
-    wanted, present = tuple(wanted), tuple(present)
+    manifests, present = tuple(manifests), tuple(present)
     objects = as_cached(present)
     for reference, change in (changes or {}).items():
         metadata = {**objects[reference]["metadata"], **change.pop("metadata", {})}
@@ -39,7 +39,7 @@ def plan_for(
     body = tenant_namespace(workspace())
     recorded = with_record(body, desired_copies(present))
     stored = {**recorded, "metadata": {**recorded["metadata"], "uid": "ns"}}
-    return plan(body, wanted, Observed(stored, objects), exceptions=exceptions)
+    return plan(body, manifests, Observed(stored, objects), exceptions=exceptions)
 
 
 def targets(actions: Iterable[Action], kind: type[Action]) -> set[Ref]:
@@ -77,8 +77,8 @@ def test_a_job_is_never_written_again() -> None:
 
 @pytest.mark.parametrize("status", [{}, DONE], ids=["runs", "has ended"])
 def test_a_job_goes_on_until_it_goes_by_itself(status: dict[str, Any]) -> None:
-    wanted = render_backups(workspace(backup={"schedule": "@daily"}))
-    actions = plan_for(wanted, WITH_RUN, {RUN: {"status": status}})
+    manifests = render_backups(workspace(backup={"schedule": "@daily"}))
+    actions = plan_for(manifests, WITH_RUN, {RUN: {"status": status}})
     assert RUN not in targets(actions, Delete)
 
 
@@ -96,23 +96,23 @@ def test_a_cron_jobs_job_is_left_to_it() -> None:
 
 
 def test_the_keys_stay_as_long_as_a_job_needs_them() -> None:
-    wanted = render_backups(workspace(backup={}))
-    wanted = tuple(manifest for manifest in wanted if ref(manifest) != copy_of(ON_REQUEST))
-    running = plan_for(wanted, ON_REQUEST)
+    manifests = render_backups(workspace(backup={}))
+    manifests = tuple(manifest for manifest in manifests if ref(manifest) != copy_of(ON_REQUEST))
+    running = plan_for(manifests, ON_REQUEST)
     assert copy_of(ON_REQUEST) not in targets(running, Delete)
-    ended = plan_for(wanted, ON_REQUEST, {RUN: {"status": DONE}})
+    ended = plan_for(manifests, ON_REQUEST, {RUN: {"status": DONE}})
     assert copy_of(ON_REQUEST) in targets(ended, Delete)
 
 
 def test_keys_that_were_deleted_after_a_job_are_not_deleted_again() -> None:
-    wanted = render_backups(workspace(backup={}))
-    wanted = tuple(manifest for manifest in wanted if ref(manifest) != copy_of(ON_REQUEST))
+    manifests = render_backups(workspace(backup={}))
+    manifests = tuple(manifest for manifest in manifests if ref(manifest) != copy_of(ON_REQUEST))
     objects = as_cached(ON_REQUEST)
     objects[RUN] = {**objects[RUN], "status": DONE}
     body = tenant_namespace(workspace())
-    recorded = with_record(body, desired_copies(wanted))
+    recorded = with_record(body, desired_copies(manifests))
     stored = {**recorded, "metadata": {**recorded["metadata"], "uid": "ns"}}
-    assert plan(body, wanted, Observed(stored, objects), exceptions=KEEPS) == ()
+    assert plan(body, manifests, Observed(stored, objects), exceptions=KEEPS) == ()
 
 
 class TestAVolumeWithBackups:
