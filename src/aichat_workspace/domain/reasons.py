@@ -921,8 +921,8 @@ class Reason(StrEnum):
         Severity.WARNING,
         "There is no new backup for longer than the schedule says.",
         (
-            "Check why the last run failed, and that the CronJob in the workspace's namespace is not "
-            "suspended and its Jobs get pods."
+            "Check why the last run failed, and that the CronJob in the workspace's namespace is "
+            "not suspended and its Jobs get pods."
         ),
     )
     RUN_FAILED = (
@@ -974,7 +974,7 @@ class Reason(StrEnum):
         "AI0446",
         Severity.WARNING,
         "The pod of a backup or a restore ended without a result.",
-        "Check whether it lacked memory or disk, or its node was lost. The next run is made anyway.",
+        "Check whether it lacked memory or disk, or its node was lost; the next run is made.",
     )
     RUN_NOT_STARTED = (
         "RunNotStarted",

@@ -54,16 +54,22 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
     if spec.schedule:
         yield _cron_job(tenant, backups, spec.schedule, spec.time_zone)
     if backups.is_requested:
-        name = names.backup_run(tenant.name, spec.request)
-        run = job_spec(tenant, backups, ["create"], is_beside_chat=not tenant.spec.suspended)
-        yield job(tenant, backups, name, run)
+        run = tenant.manifest(
+            "batch/v1",
+            "Job",
+            names.backup_run(tenant.name, spec.request),
+            BACKUP,
+            spec={
+                **job_spec(tenant, backups, ["create"], is_beside_chat=not tenant.spec.suspended),
+                "ttlSecondsAfterFinished": _TTL_SECONDS,
+            },
+        )
+        yield {**run, "metadata": {**run["metadata"], "annotations": _destination(backups)}}
 
 
-def job(tenant: Tenant, backups: Backups, name: str, spec: dict[str, Any]) -> Manifest:
-    """Render a Job that goes by itself a day after it has ended."""
-    body = {**spec, "ttlSecondsAfterFinished": _TTL_SECONDS}
-    manifest = tenant.manifest("batch/v1", "Job", name, BACKUP, spec=body)
-    return {**manifest, "metadata": {**manifest["metadata"], **_marks(backups)}}
+def _destination(backups: Backups) -> dict[str, str]:
+    """Return the annotation that says which place a run's result lists."""
+    return {names.DESTINATION_ANNOTATION: backups.destination.name}
 
 
 def job_spec(
@@ -129,10 +135,6 @@ def _restore(tenant: Tenant, backups: Backups, run: DataRun) -> Manifest:
     )
 
 
-def _marks(backups: Backups) -> dict[str, Any]:
-    return {"annotations": {names.DESTINATION_ANNOTATION: backups.destination.name}}
-
-
 def _claim(tenant: Tenant, volume: VolumeStore) -> Manifest:
     class_name = (
         volume.storage_class_name
@@ -169,7 +171,10 @@ def _cron_job(tenant: Tenant, backups: Backups, schedule: str, time_zone: str) -
             "successfulJobsHistoryLimit": 1,
             "failedJobsHistoryLimit": 1,
             "jobTemplate": {
-                "metadata": {"labels": tenant.labels(name, BACKUP), **_marks(backups)},
+                "metadata": {
+                    "labels": tenant.labels(name, BACKUP),
+                    "annotations": _destination(backups),
+                },
                 "spec": job_spec(tenant, backups, ["create"], is_beside_chat=True),
             },
         },

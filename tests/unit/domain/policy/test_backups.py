@@ -23,15 +23,17 @@ def spec(**backup: Any) -> Any:
 
 class TestTheDestination:
     @pytest.mark.parametrize(
-        ("name", "team", "chosen"),
+        ("name", "team", "expected"),
         [(None, TEAM, "bucket"), (None, "team-b", "volume"), ("volume", TEAM, "volume")],
         ids=["the first", "the first that the team may choose", "by its name"],
     )
-    def test_is_the_one_that_the_team_gets(self, name: str | None, team: str, chosen: str) -> None:
+    def test_is_the_one_that_the_team_gets(
+        self, name: str | None, team: str, expected: str
+    ) -> None:
         place, problem = backups.destination(spec(destination=name), team, PLATFORM)
         assert problem is None
         assert place is not None
-        assert place.name == chosen
+        assert place.name == expected
 
     @pytest.mark.parametrize(
         ("name", "settings", "reason", "words"),
@@ -131,8 +133,8 @@ def test_a_spec_keeps_the_destination_that_it_names() -> None:
 
 
 def test_what_is_filled_in_is_no_change_of_the_workspace() -> None:
-    asked = workspace(backup={})
-    filled = backups.with_destination(asked, platform())
-    assert filled.own_spec == asked.spec
-    assert filled.spec_digest == asked.spec_digest
+    original = workspace(backup={})
+    filled = backups.with_destination(original, platform())
+    assert filled.own_spec == original.spec
+    assert filled.spec_digest == original.spec_digest
     assert backups.with_destination(workspace(), PLATFORM) == workspace()
