@@ -9,14 +9,16 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.backups import NO_BACKUPS, decide_backups
 from aichat_workspace.domain.decision.decide import decide
 from aichat_workspace.domain.decision.decisions import Provision
+from aichat_workspace.domain.decision.finalization import stops
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
 from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.planning.actions import Delete, target_of
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.unit.domain.backups import IMAGE, PLATFORM, SECRETS
-from tests.unit.domain.samples import NOW, namespace, workspace
+from tests.unit.domain.backups import IMAGE, PLATFORM, SECRETS, render_backups
+from tests.unit.domain.samples import NOW, as_cached, namespace, workspace
 
 NAME = "team-a-aichat"
 RUN = Ref("Job", NAME, names.backup_run(NAME, "now"))
@@ -115,6 +117,16 @@ def test_the_keys_are_in_the_tenant_only_while_something_uses_them() -> None:
     idle, scheduled = ({"backup": {}}, {"backup": {"schedule": "@daily"}})
     assert not _copies(decision(workspace(**idle)))
     assert _copies(decision(workspace(**scheduled)))
+
+
+def test_a_namespace_that_outlives_its_resource_is_not_backed_up_any_more() -> None:
+    objects = as_cached(render_backups(workspace(backup={"schedule": "@daily"})))
+    deleted = {
+        target_of(step)
+        for step in stops(Observed(namespace(), objects))
+        if isinstance(step, Delete)
+    }
+    assert Ref("CronJob", NAME, names.backup(NAME)) in deleted
 
 
 def _copies(provision: Provision) -> list[str]:
