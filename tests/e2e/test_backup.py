@@ -29,7 +29,7 @@ from tests.e2e.conftest import (
     wait_ready,
 )
 from tests.e2e.webui import WebUI
-from tests.e2e.workspace import chats, keep_a_chat, patch, platform
+from tests.e2e.workspace import chats, condition, keep_a_chat, patch, platform, status
 from tests.examples import examples, run
 from tests.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
 from tests.waiting import eventually
@@ -259,3 +259,106 @@ def test_a_running_chat_is_backed_up_by_schedule_and_on_request(
         lambda: "backup" not in node.kubectl("-n", TENANT, "get", "cronjobs,jobs", "-o", "name"),
         "runs end with spec.backup",
     )
+
+
+@pytest.fixture(scope="module")
+def backup(node: Node, destination: S3Server, chat: WebUI) -> Iterator[Saved]:
+    """A backup that spec.backup asked for, and what was in the chat at that time."""
+    assert destination.endpoint
+    assert chat.host
+    person = signed_in(node, TENANT)
+    for chat_id in chats(person):
+        person.delete(f"/api/v1/chats/{chat_id}")
+    keep_a_chat(person)
+    if not any(user["email"] == PERSON["email"] for user in _people(person)):
+        person.call("/api/v1/auths/add", {**PERSON, "role": "user"})
+    document = person.upload("key.txt", DOCUMENT)
+    patch(node, RESOURCE, {"backup": {"request": "before restores"}})
+    eventually(lambda: _listed_names(node), "a backup is listed", 300, lambda: node.story(TENANT))
+    yield Saved(_listed_names(node)[0], chats(person), document)
+    patch(node, RESOURCE, {"backup": None, "restore": None})
+
+
+def _people(chat: WebUI) -> list[Any]:
+    users = chat.call("/api/v1/users/")
+    return list(users["users"] if isinstance(users, dict) else users)
+
+
+def _listed_names(node: Node) -> list[str]:
+    """The backups of the request, as the status lists them, the newest first."""
+    record = status(node, RESOURCE).get("backup") or {}
+    if record.get("request") != "before restores" or record.get("state") != "Done":
+        return []
+    return [entry["name"] for entry in record["backups"]]
+
+
+def _restored(node: Node, resource: str, tenant: str, request: str) -> None:
+    """Wait until the restore of that request is done, and the chat runs again."""
+
+    def is_done() -> bool:
+        record = status(node, resource).get("restore") or {}
+        is_own = record.get("restore", {}).get("request", "") == request
+        return is_own and record.get("state") == "Done"
+
+    eventually(is_done, "the restore is done", 300, lambda: node.story(tenant))
+    wait_ready(node, resource, tenant)
+    assert condition(node, resource, "Restored")["status"] == "True"
+
+
+def _empty(chat: WebUI, backup: Saved) -> None:
+    for chat_id in chats(chat):
+        chat.delete(f"/api/v1/chats/{chat_id}")
+    chat.delete(f"/api/v1/files/{backup.document}")
+    assert chats(chat) == set()
+
+
+@pytest.mark.timeout(1200)
+def test_spec_restore_brings_the_data_back_and_sessions_stay_valid(
+    node: Node, backup: Saved
+) -> None:
+    person = signed_in(node, TENANT)
+    _empty(person, backup)
+    patch(node, RESOURCE, {"restore": {"backup": backup.name, "request": "first"}})
+    _restored(node, RESOURCE, TENANT, "first")
+    signed_in(node, TENANT)  # waits until the ingress serves the chat
+    assert_has_all(person, backup)
+
+
+@pytest.mark.timeout(1200)
+def test_a_restore_whose_pod_is_killed_ends_well(node: Node, backup: Saved) -> None:
+    _empty(signed_in(node, TENANT), backup)
+    patch(node, RESOURCE, {"restore": {"backup": backup.name, "request": "killed"}})
+    killed: list[str] = []
+
+    def is_killed() -> bool:
+        """Kill the first pod of the Job as soon as it is there."""
+        pods = node.kubectl("-n", TENANT, "get", "pods", "-o", "name")
+        runs = [pod for pod in pods.split() if f"{TENANT}-restore-" in pod]
+        if runs:
+            node.kubectl("-n", TENANT, "delete", runs[0], "--grace-period=0", "--force")
+            killed.append(runs[0])
+        return bool(killed)
+
+    eventually(is_killed, "a restore's pod is killed", 300, lambda: node.story(TENANT))
+    _restored(node, RESOURCE, TENANT, "killed")
+    assert_has_all(signed_in(node, TENANT), backup)
+
+
+@pytest.mark.timeout(1200)
+def test_a_clone_by_spec_has_the_chats_and_a_host_a_key_and_an_administrator_of_its_own(
+    node: Node, backup: Saved
+) -> None:
+    tenant = "spec-clone-aichat"
+    make_workspace(node, tenant, patterns=[], restore={"backup": backup.name, "source": TENANT})
+    try:
+        _restored(node, resource_of(tenant), tenant, "")
+        cloned = signed_in(node, tenant)
+        assert_has_all(cloned, backup)
+        assert credentials(node, tenant) != credentials(node, TENANT)
+        with pytest.raises(HTTPError, match=r"40[01]"):
+            WebUI(cloned.address, cloned.host).sign_in(*credentials(node, TENANT))
+        cloned.token = signed_in(node, TENANT).token
+        with pytest.raises(HTTPError, match="401"):
+            chats(cloned)
+    finally:
+        node.kube.delete("aiws", resource_of(tenant), SYSTEM)
