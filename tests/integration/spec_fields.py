@@ -479,6 +479,12 @@ ELSEWHERE: Final = {
     "backup.schedule": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
     "backup.timeZone": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
     "backup.keep": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
+    "restore.backup": ("test_restores", "test_a_new_workspace_begins_with_a_backups_data"),
+    "restore.source": ("test_restores", "test_a_new_workspace_begins_with_a_backups_data"),
+    "restore.request": (
+        "test_restores",
+        "test_a_restore_that_is_killed_goes_on_and_one_that_is_refused_starts_the_old_chat",
+    ),
     "backup.destination": ("test_backup_runs", "test_a_team_chooses_among_its_destinations"),
     "backup.request": ("test_backup_runs", "test_a_request_is_one_job"),
     "workspaceName": ("test_spec_fields", "test_the_api_server_refuses"),

@@ -166,3 +166,9 @@ def test_a_restore_that_is_killed_goes_on_and_one_that_is_refused_starts_the_old
     record = status(cluster, name)["restore"]
     assert record["state"] == "Failed"
     assert "data/webui.db is torn" in record["message"]
+    cluster.apply(workspace(name, restore={"backup": BACKUP, "request": "again"}))
+    end(cluster, one_pod(cluster, name), 0, {"name": BACKUP})
+    eventually(
+        lambda: condition(cluster, name, "Restored") == ("True", "Restored"),
+        "another request restores the same backup again",
+    )
