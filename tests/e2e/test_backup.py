@@ -1,8 +1,12 @@
-"""A chat with people and documents is backed up to a real S3-compatible server, and comes back: the
-commands of docs/backup.md."""
+"""A chat with people and documents is backed up to a real S3-compatible server, and comes back: by
+spec.backup, and by the commands of docs/backup.md."""
 
+import io
 import json
 import os
+import re
+import sqlite3
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from aichat_workspace.domain import names
+from localcluster import certificates
 from tests.e2e.conftest import (
     ROOT,
     SYSTEM,
@@ -23,9 +29,10 @@ from tests.e2e.conftest import (
     wait_ready,
 )
 from tests.e2e.webui import WebUI
-from tests.e2e.workspace import chats, keep_a_chat
+from tests.e2e.workspace import chats, condition, keep_a_chat, patch, platform, status
 from tests.examples import examples, run
 from tests.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -34,18 +41,54 @@ CLONE = "cloned-aichat"
 RESOURCE = resource_of(TENANT)
 PAGE = examples(ROOT / "docs" / "backup.md")
 DOCUMENT = "The spare key is under the third flower pot."
+KEYS, PASSPHRASE = "backup-keys", "backup-passphrase"
+FOR_ALL = {"apps.aichatworkspaces.io/for-workspace": "*"}
+ARCHIVE = re.compile(rf"<Key>chats/{SYSTEM}/{TENANT}/([^<]+)\.tar</Key>")
 PERSON = {"name": "Ada", "email": "ada@example.org", "password": "a long password"}
 
 
 @pytest.fixture(scope="module")
-def server(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """At the node's address, where pods reach it as they would one outside of the cluster."""
+def address(node: Node) -> str:
+    """The node's, where pods reach a server as they would one outside of the cluster."""
     (item,) = node.kube.get("nodes")["items"]
-    address = next(
+    return next(
         entry["address"] for entry in item["status"]["addresses"] if entry["type"] == "InternalIP"
     )
+
+
+@pytest.fixture(scope="module")
+def server(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with s3_server(tmp_path_factory.mktemp("s3"), address) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def destination(
+    node: Node, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[S3Server]:
+    """A server with TLS that the platform's settings name. Our images trust its authority."""
+    authority = certificates.ensure()
+    folder = tmp_path_factory.mktemp("tls")
+    pair = certificates.issue(authority, folder, [address])
+    secrets = {
+        KEYS: {"accessKeyID": ACCESS_KEY, "secretAccessKey": SECRET_KEY},
+        PASSPHRASE: {"passphrase": "a passphrase of the platform"},
+    }
+    for name, data in secrets.items():
+        metadata = {"name": name, "namespace": SYSTEM, "annotations": FOR_ALL}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+        node.kube.apply(secret)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(authority.certificate))
+        with s3_server(folder / "s3", address, pair) as server:
+            store = {"endpoint": server.endpoint, "bucket": BUCKET, "secretName": KEYS}
+            places = [{"name": "bucket", "s3": {**store, "prefix": "chats"}}]
+            backup = {"destinations": places, "passphraseSecretName": PASSPHRASE}
+            platform(node, {"backup": backup})
+            yield server
+            platform(node, {"backup": None})
+    for name in secrets:
+        node.kube.delete("secret", name, SYSTEM)
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +210,155 @@ def test_a_clone_shares_neither_key_nor_password_nor_host(
     cloned.token = signed_in(node, TENANT).token
     with pytest.raises(HTTPError, match="401"):
         chats(cloned)
+
+
+def listed(server: S3Server) -> set[str]:
+    """The backups in the workspace's folder, by name."""
+    return set(ARCHIVE.findall(server.send("GET", f"/{BUCKET}?list-type=2").text))
+
+
+def titles(server: S3Server, backup: str, folder: Path) -> list[str]:
+    """The chats' titles in a backup."""
+    archive = server.send("GET", f"/{BUCKET}/chats/{SYSTEM}/{TENANT}/{backup}.tar").content
+    with tarfile.open(fileobj=io.BytesIO(archive)) as content:
+        member = content.extractfile("data/webui.db")
+        assert member is not None
+        (folder / "webui.db").write_bytes(member.read())
+    with sqlite3.connect(folder / "webui.db") as database:
+        return [title for (title,) in database.execute("SELECT title FROM chat")]
+
+
+@pytest.mark.timeout(1200)
+def test_a_running_chat_is_backed_up_by_schedule_and_on_request(
+    node: Node, destination: S3Server, chat: WebUI, tmp_path: Path
+) -> None:
+    """People chat meanwhile, and old backups are pruned."""
+    person = signed_in(node, TENANT)
+    before = len(chats(person))
+    keep_a_chat(person)
+    seen: set[str] = set()
+    request = names.backup_run(TENANT, "now")
+
+    def has_made(count: int) -> bool:
+        assert len(chats(person)) == before + 1  # it answers all the time
+        seen.update(listed(destination))
+        return len(seen) >= count
+
+    patch(node, RESOURCE, {"backup": {"request": "now", "keep": 2}})
+    try:
+        eventually(lambda: has_made(1), "a backup on request", 300, lambda: node.story(TENANT))
+        node.kubectl("-n", TENANT, "wait", f"job/{request}", "--for=condition=Complete")
+        patch(node, RESOURCE, {"backup": {"schedule": "* * * * *"}})
+        eventually(lambda: has_made(3), "backups each minute", 420, lambda: node.story(TENANT))
+        eventually(lambda: len(listed(destination)) <= 2, "older ones are pruned", 180)
+        assert chat.host == person.host
+        assert titles(destination, max(listed(destination)), tmp_path).count("kept") >= 1
+    finally:
+        patch(node, RESOURCE, {"backup": None})
+    eventually(
+        lambda: "backup" not in node.kubectl("-n", TENANT, "get", "cronjobs,jobs", "-o", "name"),
+        "runs end with spec.backup",
+    )
+
+
+@pytest.fixture(scope="module")
+def backup(node: Node, destination: S3Server, chat: WebUI) -> Iterator[Saved]:
+    """A backup that spec.backup asked for, and what was in the chat at that time."""
+    assert destination.endpoint
+    assert chat.host
+    person = signed_in(node, TENANT)
+    for chat_id in chats(person):
+        person.delete(f"/api/v1/chats/{chat_id}")
+    keep_a_chat(person)
+    if not any(user["email"] == PERSON["email"] for user in _people(person)):
+        person.call("/api/v1/auths/add", {**PERSON, "role": "user"})
+    document = person.upload("key.txt", DOCUMENT)
+    patch(node, RESOURCE, {"backup": {"request": "before restores"}})
+    eventually(lambda: _listed_names(node), "a backup is listed", 300, lambda: node.story(TENANT))
+    yield Saved(_listed_names(node)[0], chats(person), document)
+    patch(node, RESOURCE, {"backup": None, "restore": None})
+
+
+def _people(chat: WebUI) -> list[Any]:
+    users = chat.call("/api/v1/users/")
+    return list(users["users"] if isinstance(users, dict) else users)
+
+
+def _listed_names(node: Node) -> list[str]:
+    """The backups of the request, as the status lists them, the newest first."""
+    record = status(node, RESOURCE).get("backup") or {}
+    if record.get("request") != "before restores" or record.get("state") != "Done":
+        return []
+    return [entry["name"] for entry in record["backups"]]
+
+
+def _restored(node: Node, resource: str, tenant: str, request: str) -> None:
+    """Wait until the restore of that request is done, and the chat runs again."""
+
+    def is_done() -> bool:
+        record = status(node, resource).get("restore") or {}
+        is_own = record.get("restore", {}).get("request", "") == request
+        return is_own and record.get("state") == "Done"
+
+    eventually(is_done, "the restore is done", 300, lambda: node.story(tenant))
+    wait_ready(node, resource, tenant)
+    assert condition(node, resource, "Restored")["status"] == "True"
+
+
+def _empty(chat: WebUI, backup: Saved) -> None:
+    for chat_id in chats(chat):
+        chat.delete(f"/api/v1/chats/{chat_id}")
+    chat.delete(f"/api/v1/files/{backup.document}")
+    assert chats(chat) == set()
+
+
+@pytest.mark.timeout(1200)
+def test_spec_restore_brings_the_data_back_and_sessions_stay_valid(
+    node: Node, backup: Saved
+) -> None:
+    person = signed_in(node, TENANT)
+    _empty(person, backup)
+    patch(node, RESOURCE, {"restore": {"backup": backup.name, "request": "first"}})
+    _restored(node, RESOURCE, TENANT, "first")
+    signed_in(node, TENANT)  # waits until the ingress serves the chat
+    assert_has_all(person, backup)
+
+
+@pytest.mark.timeout(1200)
+def test_a_restore_whose_pod_is_killed_ends_well(node: Node, backup: Saved) -> None:
+    _empty(signed_in(node, TENANT), backup)
+    patch(node, RESOURCE, {"restore": {"backup": backup.name, "request": "killed"}})
+    killed: list[str] = []
+
+    def is_killed() -> bool:
+        """Kill the first pod of the Job as soon as it is there."""
+        pods = node.kubectl("-n", TENANT, "get", "pods", "-o", "name")
+        runs = [pod for pod in pods.split() if f"{TENANT}-restore-" in pod]
+        if runs:
+            node.kubectl("-n", TENANT, "delete", runs[0], "--grace-period=0", "--force")
+            killed.append(runs[0])
+        return bool(killed)
+
+    eventually(is_killed, "a restore's pod is killed", 300, lambda: node.story(TENANT))
+    _restored(node, RESOURCE, TENANT, "killed")
+    assert_has_all(signed_in(node, TENANT), backup)
+
+
+@pytest.mark.timeout(1200)
+def test_a_clone_by_spec_has_the_chats_and_a_host_a_key_and_an_administrator_of_its_own(
+    node: Node, backup: Saved
+) -> None:
+    tenant = "spec-clone-aichat"
+    make_workspace(node, tenant, patterns=[], restore={"backup": backup.name, "source": TENANT})
+    try:
+        _restored(node, resource_of(tenant), tenant, "")
+        cloned = signed_in(node, tenant)
+        assert_has_all(cloned, backup)
+        assert credentials(node, tenant) != credentials(node, TENANT)
+        with pytest.raises(HTTPError, match=r"40[01]"):
+            WebUI(cloned.address, cloned.host).sign_in(*credentials(node, TENANT))
+        cloned.token = signed_in(node, TENANT).token
+        with pytest.raises(HTTPError, match="401"):
+            chats(cloned)
+    finally:
+        node.kube.delete("aiws", resource_of(tenant), SYSTEM)

@@ -482,6 +482,17 @@ FIELDS: Final[dict[str, Field]] = {
 TOGETHER: Final = frozenset(f"access.oidc.{name}" for name in OIDC)
 """Fields of which the API server refuses some without the others."""
 ELSEWHERE: Final = {
+    "backup.schedule": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
+    "backup.timeZone": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
+    "backup.keep": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
+    "restore.backup": ("test_restores", "test_a_new_workspace_begins_with_a_backups_data"),
+    "restore.source": ("test_restores", "test_a_new_workspace_begins_with_a_backups_data"),
+    "restore.request": (
+        "test_restores",
+        "test_a_restore_that_is_killed_goes_on_and_one_that_is_refused_starts_the_old_chat",
+    ),
+    "backup.destination": ("test_backup_runs", "test_a_team_chooses_among_its_destinations"),
+    "backup.request": ("test_backup_runs", "test_a_request_is_one_job"),
     "workspaceName": ("fields/test_spec_fields", "test_the_api_server_refuses"),
     "displayName": ("fields/test_spec_fields", "test_what_tells_people_restarts_nothing"),
     "description": ("fields/test_spec_fields", "test_what_tells_people_restarts_nothing"),

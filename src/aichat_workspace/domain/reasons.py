@@ -545,7 +545,7 @@ class Reason(StrEnum):
         "AI0326",
         Severity.ERROR,
         "The operator does not run in a pod, so it does not know the image that has its programs.",
-        "Start it with the environment variable `BACKUP_IMAGE`.",
+        "Set the environment variable `BACKUP_IMAGE` where it is started.",
     )
     CLIENT_SECRET_NOT_FOUND = (
         "ClientSecretNotFound",
@@ -922,8 +922,8 @@ class Reason(StrEnum):
         Severity.WARNING,
         "There is no new backup for longer than the schedule says.",
         (
-            "See why the last run failed, and that the CronJob in the workspace's namespace is not "
-            "suspended and its Jobs get pods."
+            "Check why the last run failed, and that the CronJob in the workspace's namespace is "
+            "not suspended and its Jobs get pods."
         ),
     )
     RUN_FAILED = (
@@ -968,14 +968,14 @@ class Reason(StrEnum):
         "AI0445",
         Severity.WARNING,
         "A run can't read or write a volume.",
-        "See that the volume is not full, and that its node and its driver work.",
+        "Check that the volume is not full, and that its node and its driver work.",
     )
     RUN_KILLED = (
         "RunKilled",
         "AI0446",
         Severity.WARNING,
         "The pod of a backup or a restore ended without a result.",
-        "See whether it lacked memory or disk, or its node was lost. The next run is made anyway.",
+        "Check whether it lacked memory or disk, or its node was lost; the next run is made.",
     )
     RUN_NOT_STARTED = (
         "RunNotStarted",
@@ -989,7 +989,7 @@ class Reason(StrEnum):
         "AI0448",
         Severity.WARNING,
         "A backup or a restore took longer than its deadline.",
-        "See whether the store answers, and how fast; the next run is made anyway.",
+        "Check whether the store answers, and how fast; the next run is made anyway.",
     )
     RESTORE_CANCELLED = (
         "RestoreCancelled",

@@ -16,6 +16,8 @@ class Settings:
     probe_port: int
     resolv_conf: Path = Path("/etc/resolv.conf")
     """Names the cluster's DNS servers, which every workspace may ask. A laptop's is not read."""
+    backup_image: str = ""
+    """The image with the backup program, for an operator that does not run in a pod of it."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, in_cluster: bool) -> Self:
@@ -27,4 +29,5 @@ class Settings:
             dev=environment.get("ENV") == "dev" or not in_cluster,
             kubeconfig=environment.get("KUBECONFIG") or None,
             probe_port=int(port),
+            backup_image=environment.get("BACKUP_IMAGE", ""),
         )

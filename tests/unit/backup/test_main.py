@@ -85,7 +85,7 @@ def test_the_pods_status_has_the_newest_backups_and_the_length_of_other_lists(
     shown = termination(data)
     assert shown["pruned"] == 94
     new = {key: backup[key] for key in ("name", "sizeBytes")}
-    assert shown["backups"] == [new, *listed[:6]]  # type: ignore[index]
+    assert shown["backups"] == [new, *listed[:6]]
     assert shown["openWebUI"] == "open-webui:v1"
 
 

@@ -36,9 +36,9 @@ def job(
     }
 
 
-def pod(of: Manifest, *, phase: str = "Running", **state: Any) -> Manifest:
+def pod(run: Manifest, *, phase: str = "Running", **state: Any) -> Manifest:
     """Return a pod of a Job, with the state of its container."""
-    metadata = of["metadata"]
+    metadata = run["metadata"]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -57,7 +57,7 @@ def pod(of: Manifest, *, phase: str = "Running", **state: Any) -> Manifest:
     }
 
 
-def ended(of: Manifest, exit_code: int, result: dict[str, Any] | None = None) -> Manifest:
+def ended(run: Manifest, exit_code: int, result: dict[str, Any] | None = None) -> Manifest:
     """Return a pod whose program has ended, and left a result."""
     terminated = {
         "exitCode": exit_code,
@@ -65,7 +65,7 @@ def ended(of: Manifest, exit_code: int, result: dict[str, Any] | None = None) ->
         "finishedAt": ENDED,
         "message": json.dumps(result) if result is not None else "",
     }
-    return pod(of, phase="Failed" if exit_code else "Succeeded", terminated=terminated)
+    return pod(run, phase="Failed" if exit_code else "Succeeded", terminated=terminated)
 
 
 def observed(*manifests: Manifest, objects: dict[Ref, Manifest] | None = None) -> Observed:

@@ -46,10 +46,7 @@ def image(monkeypatch: pytest.MonkeyPatch) -> None:
     take = Snapshots.take
 
     def with_image(snapshots: Snapshots, name: str) -> Snapshot:
-        snapshot = take(snapshots, name)
-        present = (snapshots.caches.secrets.get(names.SYSTEM_NAMESPACE, of) for of in SECRETS)
-        secrets = {secret["metadata"]["name"]: secret for secret in present if secret is not None}
-        return replace(snapshot, backup_image="operator:1", secrets={**snapshot.secrets, **secrets})
+        return replace(take(snapshots, name), backup_image="operator:1")
 
     monkeypatch.setattr(Snapshots, "take", with_image)
 
@@ -268,7 +265,7 @@ async def _until_killed(world: World, number: int) -> bool:
             raise KILLED
         await write(*arguments)
 
-    world.cluster._write = dying  # type: ignore[method-assign]
+    world.cluster._write = dying  # type: ignore[method-assign,assignment]
     try:
         await world.reconcile()
     except (ApiError, UnreachableError):

@@ -32,7 +32,7 @@ from aichat_workspace.api.workspaces.pages import BY_NAME, Filter, Page, Sort
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.policy import limits, size_classes
+from aichat_workspace.domain.policy import backups, limits, size_classes
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
@@ -502,7 +502,8 @@ def _violations(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Itera
     """Yield what no newly written spec may have. A workspace keeps a class that is retired."""
     yield from size_classes.violations(spec, team, platform)
     yield from size_classes.retirement_problems(spec, team, platform)
-    yield from limits.violations(spec, platform)
+    yield from backups.violations(spec, team, platform)
+    yield from limits.violations(backups.fill_spec(spec, team, platform), platform)
 
 
 def _parse_spec(spec: dict[str, Any]) -> WorkspaceSpec | None:

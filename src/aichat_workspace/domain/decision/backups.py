@@ -32,6 +32,10 @@ class BackupDecision:
     """Why none can be made."""
 
     @property
+    def destination(self) -> str:
+        return self.backups.destination.name if self.backups else ""
+
+    @property
     def referenced(self) -> dict[str, ReferencedSecret]:
         """The Secret by its purpose."""
         return {BACKUP: self.secret} if self.secret else {}

@@ -229,6 +229,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         rewritten=rewritten,
         credentials=credentials,
         obstacle=obstacle,
+        backup_destination=of_backups.destination,
         backup_problem=of_backups.problem,
         restore=restore,
     )

@@ -68,6 +68,8 @@ class Provision:
     """Why there are no actions: the namespace is being deleted."""
     repairs: tuple[Repair, ...] = ()
     """Which of the actions may put back what others changed."""
+    backup_destination: str = ""
+    """Where backups go; empty for nowhere."""
     backup_problem: Problem | None = None
     """Why no backup can be made. Nothing else depends on it."""
     restore: RestorePlan | None = None

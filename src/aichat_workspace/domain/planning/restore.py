@@ -51,10 +51,10 @@ NO_RESTORE: Final = RestorePlan()
 
 def is_due(workspace: Workspace) -> bool:
     """Whether the workspace asks for a restore that has not ended."""
-    wanted, record = workspace.spec.restore, workspace.status.restore
+    target, record = workspace.spec.restore, workspace.status.restore
     if record is not None and record.state is BackupState.RUNNING:
         return True
-    return wanted is not None and (record is None or record.restore != wanted)
+    return target is not None and (record is None or record.restore != target)
 
 
 def with_running_restore(workspace: Workspace) -> Workspace:
@@ -74,19 +74,19 @@ def plan_restore(
 ) -> RestorePlan:
     """Decide the next step of a restore. An `obstacle` keeps one from beginning, and the chat runs
     on meanwhile."""
-    wanted, record = workspace.spec.restore, workspace.status.restore
+    target, record = workspace.spec.restore, workspace.status.restore
     if record is None or record.state is not BackupState.RUNNING:
-        if wanted is None or (record is not None and record.restore == wanted):
+        if target is None or (record is not None and record.restore == target):
             return _at_rest(workspace, observed, record)
         if obstacle:
             return RestorePlan(record, _is_new(workspace), problem=obstacle)
-        record = RestoreRecord(restore=wanted, state=BackupState.RUNNING)
-    elif not record.run and wanted is None:  # nothing was touched
+        record = RestoreRecord(restore=target, state=BackupState.RUNNING)
+    elif not record.run and target is None:  # nothing was touched
         return _at_rest(workspace, observed, _cancelled(record, None))
     elif not record.run and obstacle:
         return RestorePlan(record, _is_new(workspace), problem=obstacle)
-    elif wanted is not None and wanted != record.restore:
-        record = RestoreRecord(restore=wanted, state=BackupState.RUNNING, run=record.run)
+    elif target is not None and target != record.restore:
+        record = RestoreRecord(restore=target, state=BackupState.RUNNING, run=record.run)
     return _carry_out(workspace, observed, record, obstacle)
 
 

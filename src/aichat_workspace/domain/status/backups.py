@@ -103,8 +103,10 @@ def backed_up(
     if problem:
         return Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     last = record.backups[0].name if record and record.backups else ""
-    made = record.succeeded_at if record else None
-    since = f"the last backup{f', {last},' if last else ''} was made {_text(made)}" if made else ""
+    moment = record.succeeded_at if record else None
+    since = (
+        f"the last backup{f', {last},' if last else ''} was made {_text(moment)}" if moment else ""
+    )
     failure = f"{record.run} failed: {record.message}" if record and record.reason else ""
     due = overdue_at(workspace, record, observed)
     if due is not None and now >= due:

@@ -87,7 +87,7 @@ class Step:
     """The Job that is made."""
     deleted: tuple[str, ...] = ()
     is_stopped: bool = True
-    wanted: Restore | None = WANTED
+    target: Restore | None = WANTED
     message: str = ""
 
 
@@ -226,14 +226,14 @@ STEPS = {
         BackupState.FAILED,
         is_stopped=False,
     ),
-    "nothing was ever restored": Step(None, (), chat(1, 1), None, is_stopped=False, wanted=None),
+    "nothing was ever restored": Step(None, (), chat(1, 1), None, is_stopped=False, target=None),
     "the spec names it no longer": Step(
         record(state=BackupState.DONE, run=RUN),
         (),
         chat(1, 1),
         BackupState.DONE,
         is_stopped=False,
-        wanted=None,
+        target=None,
     ),
     "it was removed before anything was touched": Step(
         record(),
@@ -241,7 +241,7 @@ STEPS = {
         chat(0, 1),
         BackupState.FAILED,
         is_stopped=False,
-        wanted=None,
+        target=None,
         message="before anything was restored",
     ),
     "it was removed while its Job ran": Step(
@@ -250,20 +250,20 @@ STEPS = {
         STOPPED,
         BackupState.RUNNING,
         deleted=(RUN,),
-        wanted=None,
+        target=None,
     ),
     "it was removed, and the Job's pod is ending": Step(
-        record(run=RUN), (pod(job(RUN), running={}),), STOPPED, BackupState.RUNNING, wanted=None
+        record(run=RUN), (pod(job(RUN), running={}),), STOPPED, BackupState.RUNNING, target=None
     ),
     "it was removed, and the Job is gone": Step(
-        record(run=RUN), (), STOPPED, BackupState.RUNNING, run=RECOVERY, wanted=None
+        record(run=RUN), (), STOPPED, BackupState.RUNNING, run=RECOVERY, target=None
     ),
     "what was removed is recovered": Step(
         record(run=RECOVERY),
         (job(RECOVERY), pod(job(RECOVERY), running={})),
         STOPPED,
         BackupState.RUNNING,
-        wanted=None,
+        target=None,
     ),
     "the recovery is done": Step(
         record(run=RECOVERY),
@@ -271,7 +271,7 @@ STEPS = {
         STOPPED,
         BackupState.FAILED,
         is_stopped=False,
-        wanted=None,
+        target=None,
         message="as it was before, or wholly that of backup",
     ),
     "the recovery was killed too often": Step(
@@ -280,7 +280,7 @@ STEPS = {
         STOPPED,
         BackupState.RUNNING,
         deleted=(RECOVERY,),
-        wanted=None,
+        target=None,
     ),
     "it was removed and is wanted again": Step(
         record(run=RECOVERY),
@@ -295,7 +295,7 @@ STEPS = {
         STOPPED,
         BackupState.RUNNING,
         deleted=(RUN,),
-        wanted=ANOTHER,
+        target=ANOTHER,
     ),
     "another one is wanted, and the Job is gone": Step(
         record(ANOTHER, run=RUN),
@@ -303,7 +303,7 @@ STEPS = {
         STOPPED,
         BackupState.RUNNING,
         run=name_of_run(ANOTHER),
-        wanted=ANOTHER,
+        target=ANOTHER,
     ),
     "another one was wanted and removed": Step(
         record(ANOTHER, run=RUN),
@@ -311,10 +311,10 @@ STEPS = {
         STOPPED,
         BackupState.RUNNING,
         run=name_of_run(ANOTHER).replace("-restore-", "-recover-"),
-        wanted=None,
+        target=None,
     ),
     "a Job that nothing is known of writes": Step(
-        None, (job(RUN), pod(job(RUN), running={})), STOPPED, None, wanted=None
+        None, (job(RUN), pod(job(RUN), running={})), STOPPED, None, target=None
     ),
 }
 
@@ -322,7 +322,7 @@ STEPS = {
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_each_step_leads_to_the_next_from_what_is_recorded_and_seen(step: Step) -> None:
     plan = plan_restore(
-        wanting(step.wanted, step.recorded), observed(*step.seen, objects=step.objects)
+        wanting(step.target, step.recorded), observed(*step.seen, objects=step.objects)
     )
     assert (plan.record.state if plan.record else None) is step.state
     assert (plan.run.name if plan.run else "") == step.run
@@ -334,7 +334,7 @@ def test_each_step_leads_to_the_next_from_what_is_recorded_and_seen(step: Step) 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_the_record_of_a_job_is_there_before_the_job(step: Step) -> None:
     plan = plan_restore(
-        wanting(step.wanted, step.recorded), observed(*step.seen, objects=step.objects)
+        wanting(step.target, step.recorded), observed(*step.seen, objects=step.objects)
     )
     if plan.run is not None:
         assert plan.record is not None
@@ -344,7 +344,7 @@ def test_the_record_of_a_job_is_there_before_the_job(step: Step) -> None:
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_no_chat_runs_while_a_job_may_write(step: Step) -> None:
     plan = plan_restore(
-        wanting(step.wanted, step.recorded), observed(*step.seen, objects=step.objects)
+        wanting(step.target, step.recorded), observed(*step.seen, objects=step.objects)
     )
     is_alive = any(
         manifest["kind"] == "Pod"

@@ -35,9 +35,9 @@ MADE = datetime.fromisoformat(ENDED)
 
 
 def run(name: str, end: str = "", reason: str = "", **times: str) -> Manifest:
-    made = job(name, end, reason, **times)
+    manifest = job(name, end, reason, **times)
     marks = {"annotations": {names.DESTINATION_ANNOTATION: "nightly"}}
-    return {**made, "metadata": {**made["metadata"], **marks}}
+    return {**manifest, "metadata": {**manifest["metadata"], **marks}}
 
 
 DONE = run("b-1", "Complete")
@@ -96,19 +96,19 @@ def test_the_same_runs_give_the_same_record() -> None:
     [
         (
             run("b-1", "Failed", "BackoffLimitExceeded"),
-            lambda made: [ended(made, 1, {"error": "store-failed", "message": "403 Forbidden"})],
+            lambda run: [ended(run, 1, {"error": "store-failed", "message": "403 Forbidden"})],
             Reason.STORE_FAILED,
             "403 Forbidden",
         ),
         (
             run("b-1", "Failed", "BackoffLimitExceeded"),
-            lambda made: [ended(made, 1, {"error": "of a newer version", "message": "words"})],
+            lambda run: [ended(run, 1, {"error": "of a newer version", "message": "words"})],
             Reason.RUN_FAILED,
             "words",
         ),
         (
             run("b-1", "Failed", "BackoffLimitExceeded"),
-            lambda made: [ended(made, 137)],
+            lambda run: [ended(run, 137)],
             Reason.RUN_KILLED,
             "exit code 137",
         ),
@@ -120,7 +120,7 @@ def test_the_same_runs_give_the_same_record() -> None:
         ),
         (
             run("b-1", "Failed", "DeadlineExceeded"),
-            lambda made: [pod(made, waiting={"reason": "ErrImagePull", "message": "no host"})],
+            lambda run: [pod(run, waiting={"reason": "ErrImagePull", "message": "no host"})],
             Reason.RUN_NOT_STARTED,
             "ErrImagePull: no host",
         ),
@@ -136,10 +136,10 @@ def test_a_run_that_failed_says_why(end: Manifest, pods: Any, reason: Reason, wo
     record = after(end, *pods(end))
     assert (record.state, record.reason) == (BackupState.FAILED, reason)
     assert words in record.message
-    found = backed_up(asking(), record, observed(), None, NOW)
-    assert found is not None
-    assert (found.status, found.reason) == (ConditionStatus.FALSE, reason)
-    assert not found.problem, "the chat runs on without backups"
+    finding = backed_up(asking(), record, observed(), None, NOW)
+    assert finding is not None
+    assert (finding.status, finding.reason) == (ConditionStatus.FALSE, reason)
+    assert not finding.problem, "the chat runs on without backups"
 
 
 def test_a_failure_keeps_the_last_backup_and_the_next_success_ends_it() -> None:
@@ -157,10 +157,10 @@ def test_a_run_that_goes_on_changes_nothing_of_the_last_backup() -> None:
     running = run("b-2", created="2026-11-24T11:00:00Z")
     later = after(DONE, running, recorded=record)
     assert (later.state, later.run, later.backups) == (BackupState.RUNNING, "b-2", record.backups)
-    found = backed_up(asking(), later, observed(), None, NOW)
-    assert found is not None
-    assert (found.status, found.reason) == (ConditionStatus.TRUE, Reason.BACKED_UP)
-    assert NEW in found.message
+    finding = backed_up(asking(), later, observed(), None, NOW)
+    assert finding is not None
+    assert (finding.status, finding.reason) == (ConditionStatus.TRUE, Reason.BACKED_UP)
+    assert NEW in finding.message
 
 
 def test_a_restores_job_is_no_backup() -> None:
@@ -175,9 +175,9 @@ def test_another_destination_has_no_backups_of_this_one() -> None:
 
 
 def test_the_request_whose_run_has_begun_is_recorded() -> None:
-    asked = asking(request="now")
-    assert next_record(asked, observed(), "nightly") is None
-    record = next_record(asked, observed(run(names.backup_run(WORKSPACE, "now"))), "nightly")
+    requested = asking(request="now")
+    assert next_record(requested, observed(), "nightly") is None
+    record = next_record(requested, observed(run(names.backup_run(WORKSPACE, "now"))), "nightly")
     assert record is not None
     assert record.request == "now"
 
@@ -196,9 +196,9 @@ def test_without_spec_backup_nothing_is_said() -> None:
 
 def test_what_keeps_backups_from_being_made_is_said() -> None:
     problem = Problem(Reason.STORE_FAILED, "there is no destination")
-    found = backed_up(asking(), None, observed(), problem, NOW)
-    assert found is not None
-    assert (found.status, found.message) == (ConditionStatus.FALSE, problem.message)
+    finding = backed_up(asking(), None, observed(), problem, NOW)
+    assert finding is not None
+    assert (finding.status, finding.message) == (ConditionStatus.FALSE, problem.message)
 
 
 @pytest.mark.parametrize(
@@ -219,21 +219,23 @@ def test_a_schedules_fields_bound_its_longest_pause(schedule: str, pause: timede
 
 
 def test_no_backup_for_longer_than_the_schedule_says_is_overdue_and_stays_so() -> None:
-    asked, seen = asking(), Observed(objects=by_schedule())
-    due = overdue_at(asked, None, seen)
+    requested, seen = asking(), Observed(objects=by_schedule())
+    due = overdue_at(requested, None, seen)
     assert due == MADE + timedelta(hours=30)
-    before = backed_up(asked, None, seen, None, due - timedelta(seconds=1))
+    before = backed_up(requested, None, seen, None, due - timedelta(seconds=1))
     assert before is not None
     assert before.reason == Reason.BACKUP_WAITING
     for moment in (due, due + timedelta(days=9)):
-        found = backed_up(asked, None, seen, None, moment)
-        assert found is not None
-        assert (found.status, found.reason) == (ConditionStatus.FALSE, Reason.BACKUP_OVERDUE)
+        finding = backed_up(requested, None, seen, None, moment)
+        assert finding is not None
+        assert (finding.status, finding.reason) == (ConditionStatus.FALSE, Reason.BACKUP_OVERDUE)
 
 
 def test_a_backup_puts_the_moment_off() -> None:
-    made = BackupRecord(state=BackupState.DONE, succeeded_at=NOW)
-    assert overdue_at(asking(), made, Observed(objects=by_schedule())) == NOW + timedelta(hours=30)
+    record = BackupRecord(state=BackupState.DONE, succeeded_at=NOW)
+    assert overdue_at(asking(), record, Observed(objects=by_schedule())) == NOW + timedelta(
+        hours=30
+    )
 
 
 def test_without_a_schedule_nothing_is_overdue() -> None:

@@ -34,6 +34,15 @@ def test_of_a_quota_it_is_kept_what_it_enforces_and_not_what_is_used() -> None:
     assert trimming.tenant_object(quota)["status"] == {"hard": {"cpu": "2"}}
 
 
+def test_of_a_run_of_backups_it_is_kept_how_it_ended() -> None:
+    conditions = [{"type": name, "status": "True"} for name in ("SuccessCriteriaMet", "Complete")]
+    status = {"succeeded": 1, "startTime": "now", "conditions": conditions}
+    job = {"kind": "Job", "metadata": _METADATA, "status": status}
+    assert trimming.tenant_object(job)["status"] == {"conditions": conditions[1:]}
+    scheduled = {"kind": "CronJob", "metadata": _METADATA, "status": {"lastScheduleTime": "now"}}
+    assert "status" not in trimming.tenant_object(scheduled)
+
+
 def test_a_status_that_nothing_reads_is_dropped() -> None:
     service = {"kind": "Service", "metadata": _METADATA, "status": {"loadBalancer": {}}}
     assert trimming.tenant_object(service) == {"kind": "Service", "metadata": _KEPT}
