@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from aichat_workspace.cli.client.api import Json, workspace_path
+from aichat_workspace.cli.doctor import backup_checks
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.description import finding_text
@@ -58,6 +59,7 @@ def check(session: Session) -> Iterator[Finding]:
     yield from rights(identity, session.api.rights)
     yield from _workspaces(session)
     yield from _platform(session)
+    yield from backup_checks.platform(session)
 
 
 def _failure(code: str, category: Category, error: CliError) -> Finding:
@@ -184,6 +186,7 @@ def _workspaces(session: Session) -> Iterator[Finding]:
         yield Finding("AC401", Category.WORKSPACES, Severity.GOOD, text)
     for document in troubled:
         yield from _diagnosis(session, document)
+    yield from backup_checks.workspaces(documents)
 
 
 def _diagnosis(session: Session, document: Json) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from aichat_workspace.cli.render.backups import last_backup
 from aichat_workspace.cli.render.history import history_table
 from aichat_workspace.cli.render.lines import (
     BLANK,
@@ -64,7 +65,7 @@ def describe(
         *_head(document, diagnosis, now, width),
         BLANK,
         *_metadata(document, width),
-        *_facts(document, width),
+        *_facts(document, now, width),
         *_models(document, width),
         *_history(history, now, width),
         *_events(events, now, width),
@@ -126,7 +127,7 @@ def _metadata(document: Json, width: int | None) -> Iterator[Line]:
             yield from _labelled(label, " ".join(str(text).split()), width)
 
 
-def _facts(document: Json, width: int | None) -> Iterator[Line]:
+def _facts(document: Json, now: datetime, width: int | None) -> Iterator[Line]:
     status, spec = document.get("status") or {}, document.get("spec") or {}
     if status.get("url"):
         yield from _labelled("URL", str(status["url"]), width)
@@ -143,6 +144,8 @@ def _facts(document: Json, width: int | None) -> Iterator[Line]:
     if quota:
         limits = ", ".join(f"{key} {value}" for key, value in quota.items())
         yield from _labelled("Quota", limits, width)
+    if backup := last_backup(document, now):
+        yield from _labelled("Backed up", backup.text, width)
     if status.get("expiresAt"):
         yield from _labelled("Ends", str(status["expiresAt"]), width)
     if document.get("requestedBy"):
