@@ -1,8 +1,12 @@
-"""A chat with people and documents is backed up to a real S3-compatible server, and comes back: the
-commands of docs/backup.md."""
+"""A chat with people and documents is backed up to a real S3-compatible server, and comes back: by
+spec.backup, and by the commands of docs/backup.md."""
 
+import io
 import json
 import os
+import re
+import sqlite3
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from aichat_workspace.domain import names
+from localcluster import certificates
 from tests.e2e.conftest import (
     ROOT,
     SYSTEM,
@@ -23,9 +29,10 @@ from tests.e2e.conftest import (
     wait_ready,
 )
 from tests.e2e.webui import WebUI
-from tests.e2e.workspace import chats, keep_a_chat
+from tests.e2e.workspace import chats, keep_a_chat, patch, platform
 from tests.examples import examples, run
 from tests.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -34,18 +41,54 @@ CLONE = "cloned-aichat"
 RESOURCE = resource_of(TENANT)
 PAGE = examples(ROOT / "docs" / "backup.md")
 DOCUMENT = "The spare key is under the third flower pot."
+KEYS, PASSPHRASE = "backup-keys", "backup-passphrase"
+FOR_ALL = {"apps.aichatworkspaces.io/for-workspace": "*"}
+ARCHIVE = re.compile(rf"<Key>chats/{SYSTEM}/{TENANT}/([^<]+)\.tar</Key>")
 PERSON = {"name": "Ada", "email": "ada@example.org", "password": "a long password"}
 
 
 @pytest.fixture(scope="module")
-def server(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """At the node's address, where pods reach it as they would one outside of the cluster."""
+def address(node: Node) -> str:
+    """The node's, where pods reach a server as they would one outside of the cluster."""
     (item,) = node.kube.get("nodes")["items"]
-    address = next(
+    return next(
         entry["address"] for entry in item["status"]["addresses"] if entry["type"] == "InternalIP"
     )
+
+
+@pytest.fixture(scope="module")
+def server(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with s3_server(tmp_path_factory.mktemp("s3"), address) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def destination(
+    node: Node, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[S3Server]:
+    """A server with TLS that the platform's settings name. Our images trust its authority."""
+    authority = certificates.ensure()
+    folder = tmp_path_factory.mktemp("tls")
+    pair = certificates.issue(authority, folder, [address])
+    secrets = {
+        KEYS: {"accessKeyID": ACCESS_KEY, "secretAccessKey": SECRET_KEY},
+        PASSPHRASE: {"passphrase": "a passphrase of the platform"},
+    }
+    for name, data in secrets.items():
+        metadata = {"name": name, "namespace": SYSTEM, "annotations": FOR_ALL}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+        node.kube.apply(secret)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(authority.certificate))
+        with s3_server(folder / "s3", address, pair) as server:
+            store = {"endpoint": server.endpoint, "bucket": BUCKET, "secretName": KEYS}
+            places = [{"name": "bucket", "s3": {**store, "prefix": "chats"}}]
+            backup = {"destinations": places, "passphraseSecretName": PASSPHRASE}
+            platform(node, {"backup": backup})
+            yield server
+            platform(node, {"backup": None})
+    for name in secrets:
+        node.kube.delete("secret", name, SYSTEM)
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +210,52 @@ def test_a_clone_shares_neither_key_nor_password_nor_host(
     cloned.token = signed_in(node, TENANT).token
     with pytest.raises(HTTPError, match="401"):
         chats(cloned)
+
+
+def listed(server: S3Server) -> set[str]:
+    """The backups in the workspace's folder, by name."""
+    return set(ARCHIVE.findall(server.send("GET", f"/{BUCKET}?list-type=2").text))
+
+
+def titles(server: S3Server, backup: str, folder: Path) -> list[str]:
+    """The chats' titles in a backup."""
+    archive = server.send("GET", f"/{BUCKET}/chats/{SYSTEM}/{TENANT}/{backup}.tar").content
+    with tarfile.open(fileobj=io.BytesIO(archive)) as content:
+        member = content.extractfile("data/webui.db")
+        assert member is not None
+        (folder / "webui.db").write_bytes(member.read())
+    with sqlite3.connect(folder / "webui.db") as database:
+        return [title for (title,) in database.execute("SELECT title FROM chat")]
+
+
+@pytest.mark.timeout(1200)
+def test_a_running_chat_is_backed_up_by_schedule_and_on_request(
+    node: Node, destination: S3Server, chat: WebUI, tmp_path: Path
+) -> None:
+    """People chat meanwhile, and old backups are pruned."""
+    person = signed_in(node, TENANT)
+    before = len(chats(person))
+    keep_a_chat(person)
+    seen: set[str] = set()
+    request = names.backup_run(TENANT, "now")
+
+    def has_made(count: int) -> bool:
+        assert len(chats(person)) == before + 1  # it answers all the time
+        seen.update(listed(destination))
+        return len(seen) >= count
+
+    patch(node, RESOURCE, {"backup": {"request": "now", "keep": 2}})
+    try:
+        eventually(lambda: has_made(1), "a backup on request", 300, lambda: node.story(TENANT))
+        node.kubectl("-n", TENANT, "wait", f"job/{request}", "--for=condition=Complete")
+        patch(node, RESOURCE, {"backup": {"schedule": "* * * * *"}})
+        eventually(lambda: has_made(3), "backups each minute", 420, lambda: node.story(TENANT))
+        eventually(lambda: len(listed(destination)) <= 2, "older ones are pruned", 180)
+        assert chat.host == person.host
+        assert titles(destination, max(listed(destination)), tmp_path).count("kept") >= 1
+    finally:
+        patch(node, RESOURCE, {"backup": None})
+    eventually(
+        lambda: "backup" not in node.kubectl("-n", TENANT, "get", "cronjobs,jobs", "-o", "name"),
+        "runs end with spec.backup",
+    )

@@ -23,6 +23,8 @@ from tests.waiting import eventually, recorded
 ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
 OPERATOR = "aichat-workspace-operator"
+BACKUP_IMAGE = "aichat-workspace-operator:under-test"
+"""What runs of backups have: an operator on a laptop has no pod whose image it could be."""
 OPERATOR_USER = f"system:serviceaccount:{SYSTEM}:{OPERATOR}"
 
 
@@ -263,7 +265,11 @@ class Operator:
 
     def start(self) -> None:
         if self._process is None:
-            environment = {"ENV": "dev", "PROBE_PORT": str(self.metrics_port)}
+            environment = {
+                "ENV": "dev",
+                "PROBE_PORT": str(self.metrics_port),
+                "BACKUP_IMAGE": BACKUP_IMAGE,
+            }
             self._process = start_operator(self.kubeconfig, self.log, **environment)
 
     def stop(self) -> None:

@@ -521,6 +521,66 @@ EDITS: Final[dict[str, Edit]] = {
 
 # What does not show in the objects of a workspace that was there before: the file and the test.
 ELSEWHERE: Final = {
+    "backup.destinations[].name": (
+        "test_backup_runs",
+        "test_a_team_chooses_among_its_destinations",
+    ),
+    "backup.destinations[].allowedTeams": (
+        "test_backup_runs",
+        "test_a_destination_that_can_not_be_had_is_a_condition",
+    ),
+    "backup.destinations[].volume.size": (
+        "test_backup_runs",
+        "test_a_team_chooses_among_its_destinations",
+    ),
+    "backup.destinations[].volume.storageClassName": (
+        "test_backup_runs",
+        "test_a_team_chooses_among_its_destinations",
+    ),
+    "backup.destinations[].s3.secretName": (
+        "test_backup_runs",
+        "test_a_destination_that_can_not_be_had_is_a_condition",
+    ),
+    "backup.destinations[].description": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.endpoint": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.bucket": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.prefix": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.region": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.namespaces": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.podLabels": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.addresses": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.destinations[].s3.ports": (
+        "test_backup_runs",
+        "test_a_run_goes_where_the_platform_says",
+    ),
+    "backup.passphraseSecretName": (
+        "test_backup_runs",
+        "test_without_a_passphrase_there_are_no_backups",
+    ),
     "allowed.signIn": (
         "test_platform",
         "test_what_the_platform_decides_of_signing_in_is_refused_by_its_field",

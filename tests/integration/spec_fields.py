@@ -476,6 +476,11 @@ FIELDS: Final[dict[str, Field]] = {
 TOGETHER: Final = frozenset(f"access.oidc.{name}" for name in OIDC)
 """Fields of which the API server refuses some without the others."""
 ELSEWHERE: Final = {
+    "backup.schedule": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
+    "backup.timeZone": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
+    "backup.keep": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
+    "backup.destination": ("test_backup_runs", "test_a_team_chooses_among_its_destinations"),
+    "backup.request": ("test_backup_runs", "test_a_request_is_one_job"),
     "workspaceName": ("test_spec_fields", "test_the_api_server_refuses"),
     "displayName": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
     "description": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),

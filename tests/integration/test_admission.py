@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -189,14 +189,24 @@ def test_settings_that_open_more_than_is_meant_are_warned_of(
     assert warnings(cluster, platform({"ceiling": {"cpu": "8"}})) == ""
 
 
+_CREATABLE: Mapping[str, Sequence[str]] = {
+    "serviceaccount": (),
+    "quota": (),
+    "secret generic": (),
+    "deployment": ("--image=x:1",),
+    "job": ("--image=x:1",),
+    "cronjob": ("--image=x:1", "--schedule=@daily"),
+}
+"""What its role lets it make anywhere: kinds, with the options that kubectl asks for."""
+
+
 @pytest.mark.parametrize("namespace", ["kube-system", "default"])
-@pytest.mark.parametrize("kind", ["serviceaccount", "quota", "secret generic", "deployment"])
+@pytest.mark.parametrize("kind", [*_CREATABLE])
 def test_the_operators_token_can_not_write_to_foreign_namespaces(
     as_operator: Cluster, namespace: str, kind: str
 ) -> None:
-    extra = ["--image=x:1"] if kind == "deployment" else []
     output = as_operator.kubectl(
-        "create", *kind.split(), "intruder", "-n", namespace, *extra, check=False
+        "create", *kind.split(), "intruder", "-n", namespace, *_CREATABLE[kind], check=False
     )
     assert "aichat-workspace-operator-confinement" in output
     assert "denied request" in output

@@ -34,6 +34,8 @@ class Backup:
     name: str
     size_bytes: int
     pruned: tuple[str, ...] = ()
+    present: tuple[StoredObject, ...] = ()
+    """All backups that are there now, oldest first."""
 
 
 def create(settings: Settings, now: datetime, token: str, version: str) -> Backup:
@@ -71,9 +73,10 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
     try:
         removed = prune(settings.store, settings.keep, name)
         settings.store.sweep(now - _TORN_AFTER, retention.OBJECT)
+        present = backups(settings.store)
     except BackupError as error:
         raise BackupError(f"backup {name} is whole, but old ones stay: {error}") from error
-    return Backup(name, counted.size_bytes, removed)
+    return Backup(name, counted.size_bytes, removed, present)
 
 
 def _claim(store: Store, workspace: str, now: datetime) -> None:

@@ -18,8 +18,10 @@ from aichat_workspace.backup import commands, swap
 from aichat_workspace.backup.archive import Contents
 from aichat_workspace.backup.errors import BackupError
 from aichat_workspace.backup.manifest import Manifest
-from aichat_workspace.backup.settings import Settings
+from aichat_workspace.backup.settings import Settings, data_folder
+from aichat_workspace.backup.stores.store import StoredObject
 from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.backup import MAX_LISTED
 from aichat_workspace.runtime.logs import log_as_json
 
 _PROGRAM: Final = "aichat-workspace-backup"
@@ -29,6 +31,9 @@ _TERMINATION_LOG: Final = "/dev/termination-log"
 _MAX_TERMINATION_CHARACTERS: Final = 600
 _TOKEN_BYTES: Final = 4
 _VOLUME_FAILED: Final = "volume-failed"
+_FAILED: Final = 1
+_UNFINISHED: Final = 3
+"""Neither the old nor the new data is in place, so the same command has to be run again."""
 _SECRET_MODE: Final = 0o600
 _FIX: Final = "readable and writable for this user, and not full"
 _log: Final = structlog.get_logger()
@@ -37,13 +42,14 @@ _log: Final = structlog.get_logger()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; its result is a line of JSON on standard output.
 
-    The pod's status has it, too, with the lengths of lists in place of them.
+    The pod's status has it, too, with the newest backups, and with the lengths of other lists.
     """
     parser = _parser()
     options = vars(parser.parse_args(arguments))
     log_as_json()
+    command: str = options.pop("command")
     try:
-        result = _COMMANDS[options.pop("command")](os.environ, **options)
+        result = _COMMANDS[command](os.environ, **options)
     except BackupError as error:
         result = {"error": error.code, "message": str(error)}
     except OSError as error:
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _tell_kubelet(result, Path(os.environ.get("BACKUP_TERMINATION_LOG", _TERMINATION_LOG)))
     if "error" in result:
         _log.error("failed", **result)
-        sys.exit(1)
+        sys.exit(_UNFINISHED if _is_unfinished(command, os.environ) else _FAILED)
 
 
 def _parser() -> ArgumentParser:
@@ -97,12 +103,21 @@ def _create(environment: Mapping[str, str]) -> dict[str, Any]:
     settings, now = Settings.read(environment), datetime.now(UTC)
     token = secrets.token_hex(_TOKEN_BYTES)
     backup = commands.create(settings, now, token, version(names.OPERATOR))
-    return {"name": backup.name, "sizeBytes": backup.size_bytes, "pruned": backup.pruned}
+    return {
+        "name": backup.name,
+        "sizeBytes": backup.size_bytes,
+        "openWebUI": settings.open_webui,
+        "pruned": backup.pruned,
+        "backups": _listed(backup.present),
+    }
 
 
 def _list(environment: Mapping[str, str]) -> dict[str, Any]:
-    backups = commands.backups(Settings.read(environment).store)
-    return {"backups": [{"name": item.name, "sizeBytes": item.size_bytes} for item in backups]}
+    return {"backups": _listed(commands.backups(Settings.read(environment).store))}
+
+
+def _listed(backups: Sequence[StoredObject]) -> list[dict[str, Any]]:
+    return [{"name": item.name, "sizeBytes": item.size_bytes} for item in backups]
 
 
 def _verify(environment: Mapping[str, str], name: str) -> dict[str, Any]:
@@ -144,7 +159,11 @@ def _write_secret(path: Path, contents: Contents) -> None:
 
 
 def _recover(environment: Mapping[str, str]) -> dict[str, Any]:
-    return {"recovered": swap.recover(Path(environment.get("BACKUP_DATA", "/app/backend/data")))}
+    return {"recovered": swap.recover(data_folder(environment))}
+
+
+def _is_unfinished(command: str, environment: Mapping[str, str]) -> bool:
+    return command in _SWAPPING and swap.is_unfinished(data_folder(environment))
 
 
 _COMMANDS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
@@ -155,6 +174,8 @@ _COMMANDS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
     "extract": _extract,
     "recover": _recover,
 }
+
+_SWAPPING: Final = frozenset({"restore", "recover"})
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:
@@ -168,8 +189,13 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
 
 
 def _tell_kubelet(result: dict[str, Any], path: Path) -> None:
-    if path.exists():
-        path.write_bytes(orjson.dumps({key: _shortened(value) for key, value in result.items()}))
+    """Write the newest backups first: the operator's status has them in this order."""
+    if not path.exists():
+        return
+    shown = {key: _shortened(value) for key, value in result.items()}
+    if "backups" in result:
+        shown["backups"] = result["backups"][: -MAX_LISTED - 1 : -1]
+    path.write_bytes(orjson.dumps(shown))
 
 
 def _shortened(value: object) -> object:

@@ -42,7 +42,7 @@ class Settings:
             raise BackupError(f"BACKUP_KEEP is {keep!r}; write how many backups stay, from 1")
         return cls(
             store=read_store(environment),
-            data=Path(environment.get("BACKUP_DATA", _DATA)),
+            data=data_folder(environment),
             scratch=Path(environment.get("BACKUP_SCRATCH", _SCRATCH)),
             keep=int(keep),
             passphrase=check_passphrase(_required(environment, "BACKUP_PASSPHRASE")),
@@ -50,6 +50,11 @@ class Settings:
             workspace=_resource(environment.get("BACKUP_WORKSPACE", "{}")),
             open_webui=environment.get("BACKUP_OPEN_WEBUI", ""),
         )
+
+
+def data_folder(environment: Mapping[str, str]) -> Path:
+    """Return where the chat's data is."""
+    return Path(environment.get("BACKUP_DATA", _DATA))
 
 
 def read_store(environment: Mapping[str, str]) -> Store:

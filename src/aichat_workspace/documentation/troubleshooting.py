@@ -216,6 +216,26 @@ SYMPTOMS: Final = (
         ),
     ),
     Symptom(
+        "A backup or a restore fails",
+        "`status.backup` and `status.restore` have the last runs and their names; `kubectl -n "
+        "NAMESPACE logs job/NAME` has the program's own words. A chat runs on without backups. "
+        "[Back up and restore](backup.md) explains the rest.",
+        (
+            Reason.BACKUP_WAITING,
+            Reason.RESTORING,
+            Reason.BACKUP_OVERDUE,
+            Reason.RUN_FAILED,
+            Reason.ARCHIVE_INVALID,
+            Reason.DATA_CHANGED,
+            Reason.STORE_FAILED,
+            Reason.VOLUME_FAILED,
+            Reason.RUN_KILLED,
+            Reason.RUN_NOT_STARTED,
+            Reason.RUN_TIMED_OUT,
+            Reason.RESTORE_CANCELLED,
+        ),
+    ),
+    Symptom(
         "All is well",
         "These reasons need nothing.",
         (
@@ -233,6 +253,8 @@ SYMPTOMS: Final = (
             Reason.REFERENCES_RESOLVED,
             Reason.NETWORK_POLICIES_ENFORCED,
             Reason.PEOPLE_ADMITTED,
+            Reason.BACKED_UP,
+            Reason.RESTORED,
         ),
     ),
 )

@@ -136,6 +136,34 @@ class Reason(StrEnum):
         "People can chat.",
         "Open `status.url` and sign in.",
     )
+    RESTORED = (
+        "Restored",
+        "AI0152",
+        Severity.GOOD,
+        "The chat's data is that of the backup in `spec.restore`.",
+        "Nothing to do.",
+    )
+    RESTORING = (
+        "Restoring",
+        "AI0153",
+        Severity.WAITING,
+        "The chat is stopped while its data is replaced by a backup's.",
+        "Wait; `status.restore` says how far it is. To give up, remove `spec.restore`.",
+    )
+    BACKED_UP = (
+        "BackedUp",
+        "AI0150",
+        Severity.GOOD,
+        "The last run made a backup.",
+        "Nothing to do.",
+    )
+    BACKUP_WAITING = (
+        "BackupWaiting",
+        "AI0151",
+        Severity.WAITING,
+        "There is no backup yet.",
+        "Wait for the schedule, or ask for one by another text in `spec.backup.request`.",
+    )
     EXPIRES_SOON = (
         "ExpiresSoon",
         "AI0109",
@@ -886,4 +914,86 @@ class Reason(StrEnum):
             "Mend what the message names: a policy, a quota, a permission or a field; it is "
             "tried again by itself."
         ),
+    )
+    BACKUP_OVERDUE = (
+        "BackupOverdue",
+        "AI0440",
+        Severity.WARNING,
+        "There is no new backup for longer than the schedule says.",
+        (
+            "Check why the last run failed, and that the CronJob in the workspace's namespace is "
+            "not suspended and its Jobs get pods."
+        ),
+    )
+    RUN_FAILED = (
+        "RunFailed",
+        "AI0441",
+        Severity.WARNING,
+        (
+            "A backup or a restore was refused: for a setting, the backup's name, the room on the "
+            "volume, or because the backup is another workspace's."
+        ),
+        "Mend what the message names, and ask again by another `request`.",
+    )
+    ARCHIVE_INVALID = (
+        "ArchiveInvalid",
+        "AI0442",
+        Severity.WARNING,
+        "A backup is torn, was altered, or was sealed with another passphrase.",
+        (
+            "Restore another backup, or put the passphrase back that was in force when this one "
+            "was made."
+        ),
+    )
+    DATA_CHANGED = (
+        "DataChanged",
+        "AI0443",
+        Severity.WARNING,
+        "The chat wrote while it was backed up, or a database of it is damaged.",
+        "Wait for the next run, at an hour when nobody adds documents; or suspend the workspace.",
+    )
+    STORE_FAILED = (
+        "StoreFailed",
+        "AI0444",
+        Severity.WARNING,
+        "The store of backups refused, or did not answer.",
+        (
+            "Check the destination in the AIChatPlatform: endpoint, bucket, keys, and the "
+            "addresses that network policies let through."
+        ),
+    )
+    VOLUME_FAILED = (
+        "VolumeFailed",
+        "AI0445",
+        Severity.WARNING,
+        "A run can't read or write a volume.",
+        "Check that the volume is not full, and that its node and its driver work.",
+    )
+    RUN_KILLED = (
+        "RunKilled",
+        "AI0446",
+        Severity.WARNING,
+        "The pod of a backup or a restore ended without a result.",
+        "Check whether it lacked memory or disk, or its node was lost; the next run is made.",
+    )
+    RUN_NOT_STARTED = (
+        "RunNotStarted",
+        "AI0447",
+        Severity.WARNING,
+        "The pod of a backup or a restore never ran.",
+        "Mend what the message names: an image, a node, a volume or a Secret.",
+    )
+    RUN_TIMED_OUT = (
+        "RunTimedOut",
+        "AI0448",
+        Severity.WARNING,
+        "A backup or a restore took longer than its deadline.",
+        "Check whether the store answers, and how fast; the next run is made anyway.",
+    )
+    RESTORE_CANCELLED = (
+        "RestoreCancelled",
+        "AI0449",
+        Severity.WARNING,
+        "`spec.restore` was removed before the restore had ended.",
+        "Nothing to do: the data is the old or wholly the backup's, as the message says.",
     )

@@ -30,6 +30,7 @@ from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.models.sync import ModelSync, SyncObserver
 from aichat_workspace.operator.models.tools import ToolSync
 from aichat_workspace.operator.observed.caches import Caches
+from aichat_workspace.operator.own_image import own_image
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.records import session_key, settings_record
 from aichat_workspace.operator.reporter import Reporter
@@ -90,6 +91,7 @@ class Application:
         tracing: Tracing,
     ) -> None:
         self._settings = settings
+        self._backup_image = settings.backup_image
         self._client = client
         self._metrics = metrics
         self._tracing = tracing
@@ -105,7 +107,12 @@ class Application:
         self._servers = self._build_servers(session)
         self._reconciler = Reconciler(
             snapshots=Snapshots(
-                self._caches, self._rollouts, builtin(), new_secrets, client.clock_ahead
+                self._caches,
+                self._rollouts,
+                builtin(),
+                new_secrets,
+                client.clock_ahead,
+                lambda: self._backup_image,
             ),
             executor=Executor(self._writer, now),
             servers=self._servers,
@@ -122,6 +129,8 @@ class Application:
         """Reconcile while this replica leads. Returns never."""
         if not self._settings.dev:
             await wait_confined(self._client)
+        if not (self._settings.dev or self._backup_image):
+            self._backup_image = await own_image(self._client, socket.gethostname())
         self._confined.set()
         self._metrics.mirror(self._metric_sources())
         async with asyncio.TaskGroup() as group:
@@ -204,6 +213,7 @@ class Application:
             false_conditions=lambda: false_conditions(self._caches.present_platform()),
             cached=self._cached,
             phases=lambda: self._caches.phases,
+            backups=lambda: self._caches.backups,
             pulls_running=lambda: self._servers.models.pulls_running,
             upgrades=self._rollouts.board.counts,
             upgrade_turns=lambda: self._rollouts.ended_turns,

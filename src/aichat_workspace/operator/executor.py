@@ -129,6 +129,8 @@ class Executor:
                 await self.writer.remove_finalizer(workspace)
             case steps.CreateSecret() | steps.ApplySecret() | steps.DeleteSecret():
                 await self._write_secret(workspace, step)
+            case steps.ConfirmDataUnused(namespace):
+                await self.writer.confirm_data_unused(namespace)
             case steps.AnnounceRetained(uid):
                 await self.writer.emit_event(retained(workspace, uid, self.now()), self.now())
             case Apply() | Prune() | Scale() | Delete():

@@ -163,8 +163,9 @@ class Reconciler:
         if decision.strikes_namespace:
             nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS)
             await self._report(snapshot, nothing_yet, DONE, snapshot.observed, is_written=False)
-        elif decision.pods.begins_turn:
-            # The turn is known after an interruption, too: no other workspace takes the slot.
+        elif decision.pods.begins_turn or _makes_run(decision):
+            # It is known after an interruption, too: no other workspace takes the slot, and no chat
+            # starts beside a Job that writes its data.
             await self._report(snapshot, decision, DONE, snapshot.observed, is_written=False)
         outcome = await self.executor.execute(decision)
         if outcome.is_stopped:
@@ -192,6 +193,10 @@ class Reconciler:
         return await self.reporter.report_provision(
             snapshot, decision, outcome, observed, progress, is_written=is_written
         )
+
+
+def _makes_run(decision: Provision) -> bool:
+    return decision.restore is not None and decision.restore.run is not None
 
 
 def _has_moved(decision: Provision, status: WorkspaceStatus) -> bool:

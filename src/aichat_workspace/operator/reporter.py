@@ -21,6 +21,7 @@ from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy.blocking import blocks_host
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render.context import workspace_url
+from aichat_workspace.domain.status.backups import overdue_at
 from aichat_workspace.domain.status.recheck import next_recheck
 from aichat_workspace.domain.status.status import StatusInputs, compute_status, with_sync_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -101,7 +102,8 @@ class Reporter:
         )
         status = compute_status(decision.workspace, inputs, now)
         has_moved = await self.writer.report(decision.workspace, status, now)
-        recheck = next_recheck(status, observed, now)
+        due = overdue_at(decision.workspace, status.backup, observed)
+        recheck = next_recheck(status, observed, now, due)
         result = Result.at_earliest(
             (
                 decision.expires_in_seconds,
@@ -178,7 +180,15 @@ def _inputs(
         ingress_classes=snapshot.ingress_classes,
         sizes={} if outcome.is_stopped else sizes(decision.desired),
         is_expired=decision.is_expired,
+        restore=decision.restore,
+        backup_destination="" if decision.backup_problem else _destination(decision.workspace),
+        backup_problem=decision.backup_problem,
     )
+
+
+def _destination(workspace: Workspace) -> str:
+    """Return where its backups go, which the decision has filled in."""
+    return (workspace.spec.backup.destination or "") if workspace.spec.backup else ""
 
 
 def _rewrites(decision: Provision, outcome: Outcome, *, is_tried: bool) -> tuple[Rewrite, ...]:

@@ -13,6 +13,8 @@ class Settings:
     dev: bool
     kubeconfig: str | None
     probe_port: int
+    backup_image: str = ""
+    """The image with the backup program, for an operator that does not run in a pod of it."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, in_cluster: bool) -> Self:
@@ -24,4 +26,5 @@ class Settings:
             dev=environment.get("ENV") == "dev" or not in_cluster,
             kubeconfig=environment.get("KUBECONFIG") or None,
             probe_port=int(port),
+            backup_image=environment.get("BACKUP_IMAGE", ""),
         )

@@ -41,6 +41,8 @@ class Snapshots:
     new_secrets: Callable[[], NewSecrets]
     clock_ahead: Callable[[], timedelta | None]
     """How far the operator's clock is ahead of the API server's; None while that is unknown."""
+    backup_image: Callable[[], str] = str
+    """The operator's own image; empty where it does not run in a pod."""
 
     def take(self, name: str) -> Snapshot:
         """Everything known of the resources that name a workspace, and of its tenant."""
@@ -61,6 +63,7 @@ class Snapshots:
             rollout_slot=self.rollouts.slot(holder) if holder else GRANTED,
             ingress_classes=tuple(self.caches.ingress_classes.all()),
             clock_ahead=self.clock_ahead(),
+            backup_image=self.backup_image(),
         )
 
     def observed(self, name: str) -> Observed:

@@ -14,6 +14,7 @@ from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, target_of
+from aichat_workspace.domain.planning.restore import may_use_data
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
@@ -136,6 +137,20 @@ class Writer:
                     head = {"apiVersion": _WORKSPACE.api_version, "kind": _WORKSPACE.kind}
                     self.caches.observe({**head, **workspace})
                     raise ConflictError(409, "Conflict", f"its resource {name!r} is there")
+
+    async def confirm_data_unused(self, namespace: str) -> None:
+        """Look for pods that use the chat's data and that the cache may not have.
+
+        Raises:
+            ConflictError: there is one. The cache has it now.
+        """
+        pages = self.client.list_pages(kinds.POD, namespace, label_selector=names.MANAGED_SELECTOR)
+        async for page in pages:
+            for pod in page["items"]:
+                if may_use_data(pod, namespace):
+                    self.caches.pods.observe({"apiVersion": "v1", "kind": "Pod", **pod})
+                    name = pod["metadata"]["name"]
+                    raise ConflictError(409, "Conflict", f"pod {name!r} is there, not seen yet")
 
     async def delete_namespace(self, namespace: Manifest) -> None:
         if "deletionTimestamp" not in namespace["metadata"]:

@@ -65,7 +65,7 @@ def termination(data: Path) -> dict[str, object]:
     return dict(json.loads((data.parent / "termination-log").read_text()))
 
 
-def test_the_pods_status_has_the_length_of_a_list(
+def test_the_pods_status_has_the_newest_backups_and_the_length_of_other_lists(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The kubelet cuts it at 4096 bytes."""
@@ -75,9 +75,41 @@ def test_the_pods_status_has_the_length_of_a_list(
     for number in range(100):
         (store / f"20250101T000000Z-{number:08x}.tar").touch()
     assert len(run(capsys, "list")["backups"]) == 100  # type: ignore[arg-type]
-    assert termination(data) == {"backups": 100}
-    assert len(run(capsys, "create")["pruned"]) == 94  # type: ignore[arg-type]
-    assert termination(data)["pruned"] == 94
+    listed = termination(data)["backups"]
+    assert listed == [
+        {"name": f"20250101T000000Z-{number:08x}", "sizeBytes": 0} for number in range(99, 79, -1)
+    ]
+    assert (data.parent / "termination-log").stat().st_size <= 4096
+    backup = run(capsys, "create")
+    assert len(backup["pruned"]) == 94  # type: ignore[arg-type]
+    shown = termination(data)
+    assert shown["pruned"] == 94
+    new = {key: backup[key] for key in ("name", "sizeBytes")}
+    assert shown["backups"] == [new, *listed[:6]]
+    assert shown["openWebUI"] == "open-webui:v1"
+
+
+def test_a_restore_that_left_neither_the_old_nor_the_new_data_has_an_exit_code_of_its_own(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command ends it, so a Job tries again."""
+    name, before = str(run(capsys, "create")["name"]), read_chat(data)
+
+    def fail(*_: object) -> None:
+        raise OSError("Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("aichat_workspace.backup.swap.shutil.rmtree", fail)
+        with pytest.raises(SystemExit) as exit_code:
+            main(["restore", name])
+    assert exit_code.value.code == 3
+    assert termination(data)["error"] == "volume-failed"
+    with pytest.raises(SystemExit) as refusal:
+        main(["create"])
+    assert refusal.value.code == 1, "a backup has nothing to end"
+    capsys.readouterr()
+    run(capsys, "restore", name)
+    assert read_chat(data) == restored(before)
 
 
 def test_a_long_message_is_cut_in_the_pods_status(

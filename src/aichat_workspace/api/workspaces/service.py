@@ -503,8 +503,8 @@ def _violations(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Itera
     """Yield what no newly written spec may have. A workspace keeps a class that is retired."""
     yield from size_classes.violations(spec, team, platform)
     yield from size_classes.retirement_problems(spec, team, platform)
-    yield from limits.violations(spec, platform)
     yield from backups.violations(spec, team, platform)
+    yield from limits.violations(backups.fill_spec(spec, team, platform), platform)
 
 
 def _parse_spec(spec: dict[str, Any]) -> WorkspaceSpec | None:

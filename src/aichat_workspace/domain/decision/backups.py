@@ -9,6 +9,7 @@ from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.jobs import has_ended
 from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.planning.restore import is_due
 from aichat_workspace.domain.policy import backups
 from aichat_workspace.domain.policy.blocking import is_certain
 from aichat_workspace.domain.policy.effective_spec import has_backup_runs
@@ -29,6 +30,10 @@ class BackupDecision:
     """The keys and the passphrase, while something is there to use them."""
     problem: Problem | None = None
     """Why none can be made."""
+
+    @property
+    def destination(self) -> str:
+        return self.backups.destination.name if self.backups else ""
 
     @property
     def referenced(self) -> dict[str, ReferencedSecret]:
@@ -63,16 +68,19 @@ def decide_backups(workspace: Workspace, snapshot: Snapshot) -> BackupDecision:
             resource=resource_text(workspace),
             is_requested=is_requested,
         ),
-        secret if has_schedule or is_requested else None,
+        secret if has_schedule or is_requested or is_due(workspace) else None,
     )
 
 
 def resource_text(workspace: Workspace) -> str:
     """Return the AIChatWorkspace as JSON, as a person wrote it.
 
-    It has nothing that programs write, so that a status never changes what is rendered from it.
+    It has nothing that programs write, so that a status never changes what is rendered from it. Nor
+    has it spec.restore: a workspace that is brought back from it restores what its person names.
     """
-    spec = workspace.own_spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    spec = workspace.own_spec.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, exclude={"restore"}
+    )
     metadata = {
         "name": workspace.name,
         "namespace": workspace.namespace,

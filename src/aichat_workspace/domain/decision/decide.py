@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.decision.backups import decide_backups
+from aichat_workspace.domain.decision.backups import BackupDecision, decide_backups
 from aichat_workspace.domain.decision.decisions import (
     Decision,
     Expire,
@@ -25,6 +26,7 @@ from aichat_workspace.domain.decision.steps import (
     AddFinalizer,
     ApplySecret,
     ClaimNamespace,
+    ConfirmDataUnused,
     CreateNamespace,
     CreateSecret,
     DeleteSecret,
@@ -33,7 +35,7 @@ from aichat_workspace.domain.decision.steps import (
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.kubernetes.quota import with_room_of
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
-from aichat_workspace.domain.planning.actions import Action
+from aichat_workspace.domain.planning.actions import Action, Delete
 from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.pod_change import (
     PodChange,
@@ -43,6 +45,11 @@ from aichat_workspace.domain.planning.pod_change import (
 )
 from aichat_workspace.domain.planning.recorded_rewrites import recorded_rewrites
 from aichat_workspace.domain.planning.repairs import repairs
+from aichat_workspace.domain.planning.restore import (
+    RestorePlan,
+    plan_restore,
+    with_running_restore,
+)
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
     recorded_copies,
@@ -83,13 +90,17 @@ from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
-from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.render.context import NO_CREDENTIALS, Backups, Credentials
 from aichat_workspace.domain.render.namespace_metadata import NO_METADATA, present_metadata
 from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+
+_USED_BY_RUNS: Final = frozenset(
+    {"Job", "Deployment", "PersistentVolumeClaim", "Secret", "ResourceQuota"}
+)
 
 
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
@@ -150,7 +161,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         referenced = {**referenced, PLATFORM_OIDC: secret}
         platform_problems = (*platform_problems, *filter(None, [problem]))
     problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *platform_problems)
-    of_backups = decide_backups(workspace, snapshot)
+    as_begun = with_running_restore(workspace)
+    of_backups = decide_backups(as_begun, snapshot)
     workspace = with_destination(with_size_class(workspace, snapshot.platform), snapshot.platform)
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
@@ -164,14 +176,18 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     if sign_in.has_scim(workspace.spec, snapshot.platform):
         token = ReferencedSecret("Opaque", generated.scim_data(credentials))
         referenced = {**referenced, SCIM: token}
+    restore = plan_restore(
+        workspace, snapshot.observed, _obstacle_to_runs(of_backups, problems, blocked)
+    )
     objects = partial(
         render,
         credentials=credentials,
         referenced={**referenced, **of_backups.referenced},
         platform_secrets=platform_secrets,
-        backups=of_backups.backups,
+        backups=of_backups.backups and _with_restore(of_backups.backups, restore),
+        stops_chat=restore.stops_chat,
     )
-    pods, desired = _desired(workspace, snapshot, problems, objects)
+    pods, desired = _desired(with_running_restore(workspace), snapshot, problems, objects, restore)
     body = tenant_namespace(workspace, _platform_metadata(snapshot))
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
@@ -191,13 +207,21 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         rewritten = unchanged_rewrites(body, desired, observed, recorded_rewrites(workspace))
         keeps_runs = of_backups.backups is not None
         exceptions = Exceptions(pods.frozen, keeps_runs, rewritten, allowed)
-        actions = plan(body, desired, observed, blocked, refused_host, exceptions)
+        actions = (
+            *(Delete(ref(job), job["metadata"]["uid"]) for job in restore.obsolete),
+            *plan(body, desired, observed, blocked, refused_host, exceptions),
+        )
     return Provision(
         workspace,
         problems,
         models,
         strikes_namespace=namespace is None and workspace.status.namespace is not None,
-        steps=(*_finalizer(workspace), *secret_steps, *namespace_steps),
+        steps=(
+            *_finalizer(workspace),
+            *secret_steps,
+            *namespace_steps,
+            *((ConfirmDataUnused(workspace.spec.workspace_name),) if restore.run else ()),
+        ),
         actions=actions,
         repairs=repairs(actions, desired, snapshot.observed, _known(workspace), allowed),
         desired=desired,
@@ -205,8 +229,27 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         rewritten=rewritten,
         credentials=credentials,
         obstacle=obstacle,
+        backup_destination=of_backups.destination,
         backup_problem=of_backups.problem,
+        restore=restore,
     )
+
+
+def _with_restore(backups: Backups, restore: RestorePlan) -> Backups:
+    """A backup that is asked for meanwhile is made when the chat runs again."""
+    is_requested = backups.is_requested and not restore.stops_chat
+    return replace(backups, restore=restore.run, is_requested=is_requested)
+
+
+def _obstacle_to_runs(
+    of_backups: BackupDecision, problems: tuple[Problem, ...], blocked: frozenset[str]
+) -> Problem | None:
+    """Return why no Job may write the chat's data now."""
+    if of_backups.problem is not None:
+        return of_backups.problem
+    if blocked & _USED_BY_RUNS or of_backups.backups is None:
+        return next(iter(problems), None)
+    return None
 
 
 def _platform_metadata(snapshot: Snapshot) -> Metadata:
@@ -345,6 +388,7 @@ def _desired(
     snapshot: Snapshot,
     problems: tuple[Problem, ...],
     objects: Callable[[Workspace, PlatformSpec], tuple[Manifest, ...]],
+    restore: RestorePlan,
 ) -> tuple[PodChange, tuple[Manifest, ...]]:
     """What becomes of the pods, and all objects as they are to be meanwhile.
 
@@ -356,7 +400,12 @@ def _desired(
     permitted = with_kept_restarts(workspace.model_copy(update={"spec": spec}), observed)
     desired = objects(permitted, platform)
     pods = plan_pods(
-        workspace, observed, desired, snapshot.rollout_slot, has_problems=bool(problems)
+        workspace,
+        observed,
+        desired,
+        snapshot.rollout_slot,
+        has_problems=bool(problems),
+        is_stopped=restore.stops_chat,
     )
     images = kept_images(workspace, observed, platform)
     if pods.keeps_images and images.resolved != platform.images.resolved:

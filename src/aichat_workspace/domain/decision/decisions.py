@@ -9,6 +9,7 @@ from aichat_workspace.domain.models.status import DesiredModels
 from aichat_workspace.domain.planning.actions import Action
 from aichat_workspace.domain.planning.pod_change import NO_CHANGE, PodChange
 from aichat_workspace.domain.planning.repairs import Repair
+from aichat_workspace.domain.planning.restore import RestorePlan
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
@@ -67,8 +68,12 @@ class Provision:
     """Why there are no actions: the namespace is being deleted."""
     repairs: tuple[Repair, ...] = ()
     """Which of the actions may put back what others changed."""
+    backup_destination: str = ""
+    """Where backups go; empty for nowhere."""
     backup_problem: Problem | None = None
     """Why no backup can be made. Nothing else depends on it."""
+    restore: RestorePlan | None = None
+    """What becomes of the chat's data; None where nothing is decided."""
     expires_in_seconds: float | None = None
     """Seconds until its time is over, or until that is looked at again; None for never."""
     is_expired: bool = False

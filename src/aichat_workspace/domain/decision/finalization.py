@@ -1,6 +1,7 @@
 """How a resource ends: with its namespace, or leaving it behind."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.decisions import Finalize
@@ -14,7 +15,7 @@ from aichat_workspace.domain.decision.steps import (
     RemoveFinalizer,
     Step,
 )
-from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.kinds import CRON_JOB, ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.actions import Delete, Scale
 from aichat_workspace.domain.planning.plan import Observed
@@ -25,6 +26,8 @@ from aichat_workspace.domain.render.credentials import belongs_to
 from aichat_workspace.domain.render.namespace_metadata import present_metadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy
+
+_DELETED: Final = ROUTE_KINDS | {CRON_JOB.kind}
 
 
 def finalize(workspace: Workspace, snapshot: Snapshot) -> Finalize:
@@ -60,9 +63,9 @@ def release(workspace: Workspace, snapshot: Snapshot) -> Finalize:
 
 
 def stops(observed: Observed) -> Iterator[Delete | Scale]:
-    """Yield the steps that stop the workloads and free the host."""
+    """Yield the steps that stop the workloads and backups, and free the host."""
     for manifest in observed.objects.values():
-        if manifest["kind"] in ROUTE_KINDS and "deletionTimestamp" not in manifest["metadata"]:
+        if manifest["kind"] in _DELETED and "deletionTimestamp" not in manifest["metadata"]:
             yield Delete(ref(manifest), manifest["metadata"]["uid"])
         if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
             yield Scale(ref(manifest))

@@ -70,6 +70,13 @@ class ConfirmNamespaceGone:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmDataUnused:
+    """Ask the API server itself for pods that use the chat's data: the cache may be behind."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmResourceGone:
     """Ask the API server itself for the resource of this namespace: the cache may be behind."""
 
@@ -102,6 +109,7 @@ Step = (
     | ClaimNamespace
     | DeleteNamespace
     | ConfirmNamespaceGone
+    | ConfirmDataUnused
     | AnnounceRetained
     | Action
 )

@@ -32,7 +32,9 @@ _FILLED_IN: Final[Mapping[str, Manifest]] = {
     "rules": {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]},
     "backendRefs": {"group": "", "kind": "Service", "weight": 1},
 }
-_QUANTITIES: Final = frozenset({"limits", "requests", "hard", "default", "defaultRequest"})
+_QUANTITIES: Final = frozenset(
+    {"limits", "requests", "hard", "default", "defaultRequest", "sizeLimit"}
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -31,6 +31,15 @@ def is_over(pod: Manifest) -> bool:
     return pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
 
 
+def has_node(pod: Manifest) -> bool:
+    """Whether it runs on a node, or is about to."""
+    status = pod.get("status", {})
+    return status.get("phase") == "Running" or any(
+        condition["type"] == "PodScheduled" and condition["status"] == "True"
+        for condition in status.get("conditions", ())
+    )
+
+
 def termination_deadline(pod: Manifest) -> datetime | None:
     """Return when a deleted pod's grace period ends, or None for a pod that is not deleted."""
     text = pod["metadata"].get("deletionTimestamp")

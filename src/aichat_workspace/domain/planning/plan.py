@@ -44,9 +44,14 @@ class Observed:
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     """All but Secrets, which the operator may not read."""
     pods: tuple[Manifest, ...] = ()
-    """Those of both workloads."""
+    """Those of both workloads, and of runs of the backup program."""
     expandable_classes: frozenset[str] = frozenset()
     """The cluster's StorageClasses whose volumes can grow."""
+
+    @property
+    def jobs(self) -> tuple[Manifest, ...]:
+        """The runs of the backup program, also those that a schedule made."""
+        return tuple(obj for reference, obj in self.objects.items() if reference.kind == "Job")
 
 
 NOTHING: Final = Observed()
@@ -261,8 +266,10 @@ def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tupl
 
 
 def _apply(desired: Manifest) -> Apply:
-    """A ServiceAccount that says which registries' passwords its tenant has waits for them."""
-    return Apply(desired, waits=names.PULL_SECRETS_ANNOTATION in annotations(desired))
+    """A ServiceAccount that says which registries' passwords its tenant has waits for them, and a
+    Job for all that its pod uses."""
+    is_run = desired["kind"] == JOB.kind
+    return Apply(desired, waits=is_run or names.PULL_SECRETS_ANNOTATION in annotations(desired))
 
 
 def _prune(

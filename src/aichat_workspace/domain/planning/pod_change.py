@@ -97,11 +97,13 @@ def plan_pods(
     slot: RolloutSlot,
     *,
     has_problems: bool,
+    is_stopped: bool = False,
 ) -> PodChange:
     """Decide what becomes of the pods.
 
     `desired` are the objects as the platform's settings are now, and `slot` whether it may change
-    its pods if they are outdated. A workspace with a problem takes no turn.
+    its pods if they are outdated. A workspace with a problem takes no turn, nor does one whose chat
+    `is_stopped`.
     """
     status, is_skipped = workspace.status, slot.refusal is Refusal.SKIPPED
     targets = {
@@ -112,7 +114,8 @@ def plan_pods(
         for manifest in desired
         if manifest["kind"] in WORKLOAD_KINDS
     }
-    takes_part = not (has_problems or workspace.spec.suspended or status.images is None)
+    is_stopped = is_stopped or workspace.spec.suspended or status.images is None
+    takes_part = not (has_problems or is_stopped)
     change = PodChange(targets, takes_part, is_skipped)
     turn = status.rollout.turn if status.rollout else None
     is_own = _is_own_change(workspace, observed, desired)

@@ -93,16 +93,24 @@ def render(
     referenced: Mapping[str, ReferencedSecret] | None = None,
     platform_secrets: PlatformSecrets = NO_PLATFORM_SECRETS,
     backups: Backups | None = None,
+    *,
+    stops_chat: bool = False,
 ) -> tuple[Manifest, ...]:
     """Render every object in the tenant's namespace, in the order in which they are created.
 
     `referenced` are the Secrets that the workspace refers to, by their purpose, and
     `platform_secrets` has what every workspace gets, and `backups` what runs of the backup program
-    need, where there are to be any. The same arguments give the very same
-    manifests, as long as they are among the last: no reader may change them.
+    need, where there are to be any. With `stops_chat` the chat has no pod. The same arguments give
+    the very same manifests, as long as they are among the last: no reader may change them.
     """
     tenant = Tenant(
-        workspace.spec, platform, credentials, referenced or {}, platform_secrets, backups
+        workspace.spec,
+        platform,
+        credentials,
+        referenced or {},
+        platform_secrets,
+        backups,
+        stops_chat,
     )
     key = (tenant.name, platform.images)  # a turn that has not come yet keeps other images
     known = _last_rendered.pop(key, None)

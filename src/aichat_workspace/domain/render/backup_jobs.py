@@ -15,6 +15,7 @@ from aichat_workspace.domain.render.context import (
     BACKUP,
     OPENWEBUI,
     Backups,
+    DataRun,
     Tenant,
     container_security,
     env,
@@ -34,6 +35,9 @@ _DEADLINE_SECONDS: Final = 6 * 3600
 _STARTING_DEADLINE_SECONDS: Final = 6 * 3600
 _TTL_SECONDS: Final = 24 * 3600
 _RETRIES: Final = 2
+# A restore that is killed has to be run again, else the chat stays stopped.
+_RESTORE_RETRIES: Final = 6
+_FAILED: Final = 1
 
 
 def render(tenant: Tenant) -> Iterator[Manifest]:
@@ -43,12 +47,14 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
         return
     if volume := backups.destination.volume:
         yield _claim(tenant, volume)
+    if backups.restore:
+        yield _restore(tenant, backups, backups.restore)
     if spec is None:
         return
     if spec.schedule:
         yield _cron_job(tenant, backups, spec.schedule, spec.time_zone)
     if backups.is_requested:
-        yield tenant.manifest(
+        run = tenant.manifest(
             "batch/v1",
             "Job",
             names.backup_run(tenant.name, spec.request),
@@ -58,6 +64,12 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
                 "ttlSecondsAfterFinished": _TTL_SECONDS,
             },
         )
+        yield {**run, "metadata": {**run["metadata"], "annotations": _destination(backups)}}
+
+
+def _destination(backups: Backups) -> dict[str, str]:
+    """Return the annotation that says which place a run's result lists."""
+    return {names.DESTINATION_ANNOTATION: backups.destination.name}
 
 
 def job_spec(
@@ -103,6 +115,26 @@ def job_spec(
     }
 
 
+def _restore(tenant: Tenant, backups: Backups, run: DataRun) -> Manifest:
+    """Render the Job that replaces the chat's data. One whose program says that it failed, with the
+    old data in place, does not try again; one that was killed does."""
+    rule = {
+        "action": "FailJob",
+        "onExitCodes": {"containerName": BACKUP, "operator": "In", "values": [_FAILED]},
+    }
+    spec = job_spec(
+        tenant,
+        backups,
+        run.arguments,
+        source=run.source,
+        is_beside_chat=False,
+        retries=_RESTORE_RETRIES,
+    )
+    return tenant.manifest(
+        "batch/v1", "Job", run.name, BACKUP, spec={**spec, "podFailurePolicy": {"rules": [rule]}}
+    )
+
+
 def _claim(tenant: Tenant, volume: VolumeStore) -> Manifest:
     class_name = (
         volume.storage_class_name
@@ -135,11 +167,14 @@ def _cron_job(tenant: Tenant, backups: Backups, schedule: str, time_zone: str) -
             "timeZone": time_zone,
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": _STARTING_DEADLINE_SECONDS,
-            "suspend": tenant.spec.suspended,
+            "suspend": tenant.spec.suspended or tenant.stops_chat,
             "successfulJobsHistoryLimit": 1,
             "failedJobsHistoryLimit": 1,
             "jobTemplate": {
-                "metadata": {"labels": tenant.labels(name, BACKUP)},
+                "metadata": {
+                    "labels": tenant.labels(name, BACKUP),
+                    "annotations": _destination(backups),
+                },
                 "spec": job_spec(tenant, backups, ["create"], is_beside_chat=True),
             },
         },

@@ -61,6 +61,16 @@ NO_CREDENTIALS: Final = Credentials("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
+class DataRun:
+    """A run of the backup program that writes the chat's data, which is stopped meanwhile."""
+
+    name: str
+    arguments: tuple[str, ...]
+    source: str
+    """The workspace whose folder of the store it reads, by spec.workspaceName."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backups:
     """What runs of the backup program are rendered from."""
 
@@ -73,6 +83,8 @@ class Backups:
     """The AIChatWorkspace as JSON, without what programs write."""
     is_requested: bool = False
     """Whether a run has been asked for that has not begun."""
+    restore: DataRun | None = None
+    """The run that is to be made now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,8 @@ class Tenant:
     """What every tenant has of the platform's Secrets and authorities."""
     backups: Backups | None = None
     """None where there are none, or none can be made."""
+    stops_chat: bool = False
+    """Whether the chat has no pod, for another one writes its data."""
 
     @property
     def name(self) -> str:

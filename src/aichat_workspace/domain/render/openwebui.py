@@ -59,7 +59,7 @@ def _deployment(tenant: Tenant) -> Manifest:
         tenant.openwebui,
         OPENWEBUI,
         spec={
-            "replicas": tenant.replicas,
+            "replicas": 0 if tenant.stops_chat else tenant.replicas,
             # Its volume is ReadWriteOnce: the old pod must end before the new one starts.
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": tenant.selector(OPENWEBUI)},

@@ -17,14 +17,19 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 )
 
 
-def next_recheck(status: WorkspaceStatus, observed: Observed, now: datetime) -> timedelta | None:
+def next_recheck(
+    status: WorkspaceStatus,
+    observed: Observed,
+    now: datetime,
+    backup_due: datetime | None = None,
+) -> timedelta | None:
     """Return how long the status stands if no event comes; None for ever.
 
     Besides expiry, every rule of time compares the age of a timestamp with a delay: these are the
     moments at which such a comparison turns. Workloads that are available have only one such rule,
-    and a turn in an upgrade has an end.
+    and a turn in an upgrade has an end. At `backup_due` a backup is overdue.
     """
-    moments = [*_restarts(observed)]
+    moments = [*_restarts(observed), *filter(None, [backup_due])]
     if status.rollout is not None and status.rollout.turn is not None:
         moments.append(status.rollout.turn.until)
     unavailable = [

@@ -25,11 +25,15 @@ from aichat_workspace.domain.planning.pod_change import (
     PodChange,
     running_images,
 )
+from aichat_workspace.domain.planning.restore import RestorePlan
 from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.status.turns import Progress, next_record, why_outdated
+from aichat_workspace.domain.status import restores, turns
+from aichat_workspace.domain.status.backups import backed_up, next_record
+from aichat_workspace.domain.status.finding import Finding
+from aichat_workspace.domain.status.turns import Progress, why_outdated
 from aichat_workspace.domain.status.workload_health import (
     diagnose,
     ingress_problem,
@@ -41,6 +45,7 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     ABNORMAL_CONDITIONS,
     MAX_REWRITTEN_FIELDS,
+    OPTIONAL_CONDITIONS,
     WORKLOAD_CONDITIONS,
     Condition,
     ConditionStatus,
@@ -60,7 +65,9 @@ _SUSPENDED: Final = Reason.SUSPENDED
 _MESSAGE_LENGTH: Final = 2048
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
 _ORDER: Final = {kind: place for place, kind in enumerate(ConditionType)}
-_NORMAL: Final = tuple(kind for kind in ConditionType if kind not in ABNORMAL_CONDITIONS)
+_NORMAL: Final = tuple(
+    kind for kind in ConditionType if kind not in ABNORMAL_CONDITIONS | OPTIONAL_CONDITIONS
+)
 ANNOUNCED_BEFORE: Final = timedelta(days=1)
 """How long before its end a workspace says that it expires soon."""
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
@@ -100,16 +107,12 @@ class StatusInputs:
     """Why the operator can't keep it as desired, although nothing is wrong with it."""
     is_expired: bool = False
     """It is stopped because its time is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """A condition before it is dated."""
-
-    status: ConditionStatus
-    reason: Reason
-    message: str = ""
-    problem: bool = False  # somebody has to act; time alone does not mend it
+    restore: RestorePlan | None = None
+    """None where nothing is decided about its data: what is recorded stays."""
+    backup_destination: str = ""
+    """Where its backups go; empty while that is not known."""
+    backup_problem: Problem | None = None
+    """Why no backup can be made."""
 
 
 def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> WorkspaceStatus:
@@ -121,13 +124,20 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
     rollout = workspace.status.rollout
     if not (workspace.deleting or facts.rejection):
         progress = _rollout_progress(workspace, facts, findings, now)
-        rollout = next_record(workspace, progress, facts.turn_deadline, now)
+        rollout = turns.next_record(workspace, progress, facts.turn_deadline, now)
         findings[ConditionType.UP_TO_DATE] = _up_to_date(rollout, progress)
     if not workspace.deleting:
         reported = {**findings, **_expires_soon(workspace, facts, now), **_progress(findings)}
     if _is_suspended(findings):
         del reported[ConditionType.READY]  # it is as asked: decision 23
     namespace = facts.observed.namespace
+    backup = workspace.status.backup
+    if facts.restore is not None:
+        backup = next_record(workspace, facts.observed, facts.backup_destination)
+        last = backed_up(workspace, backup, facts.observed, facts.backup_problem, now)
+        restored = restores.restored(facts.restore)
+        reported |= {ConditionType.BACKED_UP: last} if last else {}
+        reported |= {ConditionType.RESTORED: restored} if restored else {}
     return WorkspaceStatus(
         observed_generation=workspace.generation,
         phase=_phase(workspace, findings),
@@ -138,8 +148,12 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         images=_last_working(workspace, facts, findings, now),
         rollout=rollout,
         conditions=tuple(
-            _dated(workspace, kind, finding, now) for kind, finding in reported.items()
+            _dated(workspace, kind, reported[kind], now)
+            for kind in ConditionType
+            if kind in reported
         ),
+        backup=backup,
+        restore=facts.restore.record if facts.restore else workspace.status.restore,
         models_ready=format_progress(facts.models),
         models=tuple(_model(model) for model in facts.models),
         patterns=tuple(_pattern(pattern) for pattern in facts.patterns),
@@ -179,9 +193,9 @@ def with_progress(
 
 def _findings(
     workspace: Workspace, facts: StatusInputs, now: datetime
-) -> dict[ConditionType, _Finding]:
+) -> dict[ConditionType, Finding]:
     if facts.rejection:
-        refused = _Finding(
+        refused = Finding(
             ConditionStatus.FALSE, facts.rejection.reason, facts.rejection.message, problem=True
         )
         return dict.fromkeys(_NORMAL, refused)
@@ -196,22 +210,24 @@ def _findings(
     known = {
         **parts,
         ConditionType.INGRESS_SERVED: _served(facts),
-        ConditionType.UP_TO_DATE: _Finding(ConditionStatus.UNKNOWN, Reason.UP_TO_DATE),
+        ConditionType.UP_TO_DATE: Finding(ConditionStatus.UNKNOWN, Reason.UP_TO_DATE),
         ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
         ConditionType.STORED_AS_APPLIED: _stored(facts),
         ConditionType.TOOLS_OFFERED: _tools(workspace, facts),
         ConditionType.SYNCED: _synced(facts),
     }
+    if facts.restore is not None and facts.restore.stops_chat:
+        known[ConditionType.OPENWEBUI_AVAILABLE] = restores.stopped(facts.restore)
     if workspace.spec.suspended and not facts.failure:
         message = "stopped; set spec.suspended to false to go on"
         if facts.is_expired:
             message = "stopped, for its time is over; raise or remove spec.expiresAfter to go on"
-        stopped = _Finding(ConditionStatus.FALSE, _SUSPENDED, message)
+        stopped = Finding(ConditionStatus.FALSE, _SUSPENDED, message)
         return {ConditionType.READY: stopped, **known, **dict.fromkeys(_WORKLOADS, stopped)}
-    return {ConditionType.READY: _ready(parts), **known}
+    return {ConditionType.READY: _ready({kind: known[kind] for kind in parts}), **known}
 
 
-def _progress(findings: dict[ConditionType, _Finding]) -> dict[ConditionType, _Finding]:
+def _progress(findings: dict[ConditionType, Finding]) -> dict[ConditionType, Finding]:
     """Return what tells a workspace that time makes ready from one that somebody has to mend.
 
     Programs that wait (Helm, Flux, Argo CD) end the wait with an error when it has stalled.
@@ -220,55 +236,55 @@ def _progress(findings: dict[ConditionType, _Finding]) -> dict[ConditionType, _F
     if ready.status is ConditionStatus.TRUE or _is_suspended(findings):
         return {}
     kind = ConditionType.STALLED if ready.problem else ConditionType.RECONCILING
-    return {kind: _Finding(ConditionStatus.TRUE, ready.reason, ready.message)}
+    return {kind: Finding(ConditionStatus.TRUE, ready.reason, ready.message)}
 
 
-def _is_suspended(findings: dict[ConditionType, _Finding]) -> bool:
+def _is_suspended(findings: dict[ConditionType, Finding]) -> bool:
     return findings[ConditionType.READY].reason == _SUSPENDED
 
 
-def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
+def _ready(parts: dict[ConditionType, Finding]) -> Finding:
     """Not ready for the first part that somebody must mend, else for the first that needs time."""
     missing = [finding for finding in parts.values() if finding.status is not ConditionStatus.TRUE]
     if not missing:
-        return _Finding(ConditionStatus.TRUE, Reason.READY, "open the URL and sign in")
+        return Finding(ConditionStatus.TRUE, Reason.READY, "open the URL and sign in")
     first = min(missing, key=lambda finding: not finding.problem)
-    return _Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
+    return Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
 
 
-def _served(facts: StatusInputs) -> _Finding:
+def _served(facts: StatusInputs) -> Finding:
     """A port-forward works without it, so Ready does not depend on it."""
     by_kind = {ref.kind: manifest for ref, manifest in facts.observed.objects.items()}
     problem = ingress_problem(by_kind.get("Ingress"), facts.ingress_classes)
     problem = problem or route_problem(by_kind.get("HTTPRoute"))
     if problem:
-        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+        return Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     routed = "HTTPRoute" in by_kind
     message = "a Gateway has accepted its route" if routed else "its IngressClass is there"
-    return _Finding(ConditionStatus.TRUE, Reason.SERVED, message)
+    return Finding(ConditionStatus.TRUE, Reason.SERVED, message)
 
 
-def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Finding]:
+def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, Finding]:
     namespace = facts.observed.namespace
     message = "waiting for the namespace to be gone" if namespace else "cleaning up"
     if namespace and (remaining := namespace_deletion_problem(namespace, now)):
         message += f", which something holds: {remaining}; remove what holds it"
-    gone = _Finding(ConditionStatus.FALSE, Reason.TERMINATING, message)
+    gone = Finding(ConditionStatus.FALSE, Reason.TERMINATING, message)
     if facts.failure:
-        gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
+        gone = Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
     return {**dict.fromkeys(_NORMAL, gone), ConditionType.SYNCED: _synced(facts)}
 
 
-def _synced(facts: StatusInputs) -> _Finding:
+def _synced(facts: StatusInputs) -> Finding:
     """What passes, or is a fault of the operator, changes no phase."""
     if problem := facts.sync_problem:
-        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
-    return _Finding(ConditionStatus.TRUE, Reason.SYNCED, "every object is kept as the spec says")
+        return Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    return Finding(ConditionStatus.TRUE, Reason.SYNCED, "every object is kept as the spec says")
 
 
 def _expires_soon(
     workspace: Workspace, facts: StatusInputs, now: datetime
-) -> dict[ConditionType, _Finding]:
+) -> dict[ConditionType, Finding]:
     ends = workspace.expires_at
     if ends is None or facts.rejection or facts.is_expired or now < ends - ANNOUNCED_BEFORE:
         return {}
@@ -278,14 +294,12 @@ def _expires_soon(
         f"it is {what} at {ends:%Y-%m-%dT%H:%M:%SZ}, as spec.expiresAfter says; raise or remove "
         "that to keep it"
     )
-    return {
-        ConditionType.EXPIRES_SOON: _Finding(ConditionStatus.TRUE, Reason.EXPIRES_SOON, message)
-    }
+    return {ConditionType.EXPIRES_SOON: Finding(ConditionStatus.TRUE, Reason.EXPIRES_SOON, message)}
 
 
 def with_sync_problem(workspace: Workspace, problem: Problem, now: datetime) -> WorkspaceStatus:
     """The present status, with nothing changed but why the operator can't keep the workspace."""
-    finding = _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    finding = Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     synced = _dated(workspace, ConditionType.SYNCED, finding, now)
     others = [
         condition
@@ -296,21 +310,21 @@ def with_sync_problem(workspace: Workspace, problem: Problem, now: datetime) -> 
     return workspace.status.model_copy(update={"conditions": tuple(conditions)})
 
 
-def _provisioned(facts: StatusInputs) -> _Finding:
+def _provisioned(facts: StatusInputs) -> Finding:
     if facts.failure:
-        return _Finding(
+        return Finding(
             ConditionStatus.FALSE, facts.failure.reason, facts.failure.message, problem=True
         )
     if not facts.desired:
-        return _Finding(ConditionStatus.FALSE, Reason.CREATING, "the namespace is being made")
+        return Finding(ConditionStatus.FALSE, Reason.CREATING, "the namespace is being made")
     missing = [entry for entry in _resources(facts) if entry.state != "Present"]
     if missing:
         listed = ", ".join(f"{entry.kind} {entry.name}" for entry in missing)
-        return _Finding(ConditionStatus.FALSE, Reason.CREATING, f"not there yet: {listed}")
-    return _Finding(ConditionStatus.TRUE, Reason.CREATED, "every object exists")
+        return Finding(ConditionStatus.FALSE, Reason.CREATING, f"not there yet: {listed}")
+    return Finding(ConditionStatus.TRUE, Reason.CREATED, "every object exists")
 
 
-def _storage(workspace: Workspace, facts: StatusInputs) -> _Finding:
+def _storage(workspace: Workspace, facts: StatusInputs) -> Finding:
     """A volume that can't be as asked still serves, so Ready does not depend on it."""
     storage, name = workspace.own_spec.storage, workspace.spec.workspace_name
     for workload, volume in (
@@ -320,29 +334,31 @@ def _storage(workspace: Workspace, facts: StatusInputs) -> _Finding:
         ref = Ref(CLAIM, name, workload)
         claim, size = facts.observed.objects.get(ref), facts.sizes.get(ref)
         if problem := unmet(claim, volume, size, facts.observed.expandable_classes):
-            return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
-    return _Finding(
+            return Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    return Finding(
         ConditionStatus.TRUE, Reason.STORAGE_AS_ASKED, "volumes are as spec.storage says"
     )
 
 
-def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
+def _tools(workspace: Workspace, facts: StatusInputs) -> Finding:
     """A model answers without tools, too, so Ready does not depend on it."""
     if workspace.spec.suspended:
-        return _Finding(ConditionStatus.UNKNOWN, _SUSPENDED, "chats are stopped")
+        return Finding(ConditionStatus.UNKNOWN, _SUSPENDED, "chats are stopped")
+    if facts.restore is not None and facts.restore.stops_chat:
+        return Finding(ConditionStatus.UNKNOWN, Reason.RESTORING, "the chat is stopped")
     if facts.tools.problem:
-        return _Finding(ConditionStatus.FALSE, Reason.TOOLS_NOT_OFFERED, facts.tools.problem)
+        return Finding(ConditionStatus.FALSE, Reason.TOOLS_NOT_OFFERED, facts.tools.problem)
     if facts.tools.is_current:
         message = "chats offer tools to the models that can call them"
-        return _Finding(ConditionStatus.TRUE, Reason.TOOLS_OFFERED, message)
+        return Finding(ConditionStatus.TRUE, Reason.TOOLS_OFFERED, message)
     message = "chats do not follow yet what the present models can do"
-    return _Finding(ConditionStatus.UNKNOWN, Reason.TOOLS_WAITING, message)
+    return Finding(ConditionStatus.UNKNOWN, Reason.TOOLS_WAITING, message)
 
 
 def _rollout_progress(
     workspace: Workspace,
     facts: StatusInputs,
-    findings: dict[ConditionType, _Finding],
+    findings: dict[ConditionType, Finding],
     now: datetime,
 ) -> Progress:
     is_outdated = facts.pods.is_outdated(facts.observed, workspace.status)
@@ -354,36 +370,37 @@ def _rollout_progress(
         works=_work(facts, findings, now),
         problem=facts.failure if is_outdated and facts.failure and facts.is_written else problem,
         is_written=facts.is_written and facts.failure is None,
+        is_stopped=facts.restore is not None and facts.restore.stops_chat,
     )
 
 
-def _up_to_date(rollout: RolloutRecord | None, progress: Progress) -> _Finding:
+def _up_to_date(rollout: RolloutRecord | None, progress: Progress) -> Finding:
     cause = why_outdated(rollout.turn if rollout else None, progress)
     if cause is None:
-        return _Finding(
+        return Finding(
             ConditionStatus.TRUE, Reason.UP_TO_DATE, "runs as the platform's settings are now"
         )
-    return _Finding(ConditionStatus.FALSE, cause.reason, cause.message)
+    return Finding(ConditionStatus.FALSE, cause.reason, cause.message)
 
 
-def _work(facts: StatusInputs, findings: dict[ConditionType, _Finding], now: datetime) -> bool:
+def _work(facts: StatusInputs, findings: dict[ConditionType, Finding], now: datetime) -> bool:
     """Whether both workloads run. A container that keeps stopping proves nothing while it happens
     to be up."""
     up = all(findings[kind].status is ConditionStatus.TRUE for kind in _WORKLOADS)
     return up and not any(_flaps(pod, now) for pod in facts.observed.pods)
 
 
-def _stored(facts: StatusInputs) -> _Finding:
+def _stored(facts: StatusInputs) -> Finding:
     """The cluster's own policies may want it so, and Ready does not depend on it."""
     if not facts.rewrites:
-        return _Finding(
+        return Finding(
             ConditionStatus.TRUE, Reason.STORED_AS_APPLIED, "every object is as it was applied"
         )
     objects = "; ".join(
         f"{rewrite.ref.kind} {rewrite.ref.name}: {', '.join(rewrite.fields)}"
         for rewrite in facts.rewrites
     )
-    return _Finding(
+    return Finding(
         ConditionStatus.FALSE,
         Reason.REWRITTEN_ON_WRITE,
         f"an admission webhook or policy changes what is applied, and it is left so: {objects}; "
@@ -406,7 +423,7 @@ def _rewrites(facts: StatusInputs) -> tuple[RewriteEntry, ...]:
 def _last_working(
     workspace: Workspace,
     facts: StatusInputs,
-    findings: dict[ConditionType, _Finding],
+    findings: dict[ConditionType, Finding],
     now: datetime,
 ) -> ImagesRecord | None:
     images = running_images(facts.observed)
@@ -419,13 +436,13 @@ def _flaps(pod: Manifest, now: datetime) -> bool:
     return any(keeps_stopping(container, now) for container in containers(pod))
 
 
-def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition | None) -> _Finding:
+def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition | None) -> Finding:
     workload = next((ref for ref in facts.desired if ref.kind == kind), None)
     if workload is None:
-        return _Finding(ConditionStatus.FALSE, Reason.CREATING, f"{kind} is not there yet")
+        return Finding(ConditionStatus.FALSE, Reason.CREATING, f"{kind} is not there yet")
     manifest = facts.observed.objects.get(workload)
     if manifest is not None and _is_available(manifest):
-        return _Finding(
+        return Finding(
             ConditionStatus.TRUE, Reason.AVAILABLE, f"{kind} {workload.name} is available"
         )
     problem = diagnose(
@@ -438,8 +455,8 @@ def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition 
         else None,
     )
     if problem:
-        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message, problem=True)
-    return _Finding(ConditionStatus.FALSE, Reason.STARTING, f"{kind} {workload.name} is starting")
+        return Finding(ConditionStatus.FALSE, problem.reason, problem.message, problem=True)
+    return Finding(ConditionStatus.FALSE, Reason.STARTING, f"{kind} {workload.name} is starting")
 
 
 def _is_available(workload: Manifest) -> bool:
@@ -452,22 +469,22 @@ def _is_available(workload: Manifest) -> bool:
     )
 
 
-def _models(models: Sequence[ModelStatus], patterns: Sequence[PatternStatus]) -> _Finding:
+def _models(models: Sequence[ModelStatus], patterns: Sequence[PatternStatus]) -> Finding:
     ready, total = models_ready(models)
     message = summary(models, patterns)
     reasons = [model.reason for model in models if model.state is ModelState.FAILED]
     if reasons or any(pattern.state is ModelState.FAILED for pattern in patterns):
         reason = next(filter(None, reasons), Reason.MODEL_FAILED)
-        return _Finding(ConditionStatus.FALSE, reason, message, problem=True)
+        return Finding(ConditionStatus.FALSE, reason, message, problem=True)
     waiting = [pattern for pattern in patterns if pattern.state is not ModelState.READY]
     if ready < total or waiting:
         if any(model.state is ModelState.PULLING for model in models):
-            return _Finding(ConditionStatus.FALSE, Reason.PULLING, message)
-        return _Finding(ConditionStatus.FALSE, Reason.MODELS_WAITING, message)
-    return _Finding(ConditionStatus.TRUE, Reason.MODELS_READY, message)
+            return Finding(ConditionStatus.FALSE, Reason.PULLING, message)
+        return Finding(ConditionStatus.FALSE, Reason.MODELS_WAITING, message)
+    return Finding(ConditionStatus.TRUE, Reason.MODELS_READY, message)
 
 
-def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Phase:
+def _phase(workspace: Workspace, findings: dict[ConditionType, Finding]) -> Phase:
     if workspace.deleting:
         return Phase.TERMINATING
     if _is_suspended(findings):
@@ -481,9 +498,7 @@ def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Pha
     return Phase.PROVISIONING
 
 
-def _dated(
-    workspace: Workspace, kind: ConditionType, finding: _Finding, now: datetime
-) -> Condition:
+def _dated(workspace: Workspace, kind: ConditionType, finding: Finding, now: datetime) -> Condition:
     """The time moves only when the status does."""
     before = workspace.status.condition(kind)
     unmoved = before is not None and before.status is finding.status

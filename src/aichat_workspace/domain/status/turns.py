@@ -47,6 +47,8 @@ class Progress:
     """What keeps a workload from running, or the API server's refusal of it."""
     is_written: bool
     """All writes have succeeded."""
+    is_stopped: bool = False
+    """Its chat is stopped for its data, so that a turn would prove nothing."""
 
 
 def next_record(
@@ -74,7 +76,7 @@ def _turn(
 ) -> TurnRecord | None:
     pods, status = progress.pods, workspace.status
     turn = status.rollout.turn if status.rollout else None
-    is_stopped = workspace.spec.suspended or status.images is None
+    is_stopped = workspace.spec.suspended or progress.is_stopped or status.images is None
     if is_stopped or pods.is_skipped:
         return None
     if pods.begins_turn:

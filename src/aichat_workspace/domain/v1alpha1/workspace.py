@@ -67,8 +67,9 @@ class Workspace(Schema):
 
     @property
     def spec_digest(self) -> str:
-        """The digest of its own spec, without what that only tells people; no pod depends on it."""
-        words = {"display_name", "description", "labels", "cost_centre"}
+        """The digest of its own spec, without what no pod of the workloads depends on: what it only
+        tells people, and backups."""
+        words = {"display_name", "description", "labels", "cost_centre", "backup", "restore"}
         text = self.own_spec.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

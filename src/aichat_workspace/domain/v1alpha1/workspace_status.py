@@ -91,6 +91,8 @@ ABNORMAL_CONDITIONS: Final = frozenset(
 
 https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md#conditions
 """
+OPTIONAL_CONDITIONS: Final = frozenset({ConditionType.BACKED_UP, ConditionType.RESTORED})
+"""They are there only where the spec asks for it."""
 WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
 
 

@@ -82,12 +82,18 @@ def chat(
         ollama=connect(name),
         server="" if is_left_alone else _server(observed.pods, OPENWEBUI),
         model_server=_server(observed.pods, OLLAMA),
-        volume=claim["metadata"]["uid"] if claim else "",
+        volume=_data(workspace, claim) if claim else "",
         email=credentials.admin_email,
         password=credentials.admin_password,
         admin_secret=workspace.spec.access.admin_secret_name,
         recorded=_recorded_tools(workspace),
     )
+
+
+def _data(workspace: Workspace, claim: Manifest) -> str:
+    """Return what the entries of models are in: a restore brings others to the same volume."""
+    record = workspace.status.restore
+    return " ".join(filter(None, (claim["metadata"]["uid"], record.run if record else "")))
 
 
 def _recorded_tools(workspace: Workspace) -> ToolStatus:

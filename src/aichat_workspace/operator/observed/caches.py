@@ -19,6 +19,7 @@ from aichat_workspace.domain.policy.platform_secrets import (
     secret_names,
 )
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.status.backups import backup_standing
 from aichat_workspace.domain.status.platform_status import (
     Enforcement,
     PlatformInputs,
@@ -88,6 +89,7 @@ class Caches:
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self._standings: Counter[Standing] = Counter()
         self._phases: Counter[str] = Counter()
+        self._backups: Counter[str] = Counter()
         self.enforcement: Enforcement | None = None
         self.api_endpoints_moved = asyncio.Event()  # for operator.enforcement_check
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
@@ -441,11 +443,17 @@ class Caches:
         """The number of workspaces by phase."""
         return self._phases
 
+    @property
+    def backups(self) -> Mapping[str, int]:
+        """The number of workspaces that ask for backups, by how these are."""
+        return self._backups
+
     def _count(self, old: Json | None, new: Json | None) -> None:
-        if old is not None:
-            self._phases[_phase(old)] -= 1
-        if new is not None:
-            self._phases[_phase(new)] += 1
+        for workspace, step in ((old, -1), (new, 1)):
+            if workspace is not None:
+                self._phases[_phase(workspace)] += step
+                if (backups := backup_standing(workspace)) is not None:
+                    self._backups[backups] += step
         before = None if old is None else standing(old)
         after = None if new is None else standing(new)
         if before is after:

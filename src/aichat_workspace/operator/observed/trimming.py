@@ -20,7 +20,13 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "updatedReplicas",
         "updateRevision",
     ),
-    "Deployment": ("observedGeneration", "readyReplicas", "updatedReplicas", "conditions"),
+    "Deployment": (
+        "observedGeneration",
+        "replicas",
+        "readyReplicas",
+        "updatedReplicas",
+        "conditions",
+    ),
     "Job": ("conditions",),
     "PersistentVolumeClaim": ("phase", "capacity"),
     "ResourceQuota": ("hard",),
@@ -29,8 +35,8 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 """The read fields of a tenant object's status, by kind; of the other kinds nothing is read."""
 _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Deployment": frozenset({"ReplicaFailure"}),
-    "Job": frozenset({"Complete", "Failed"}),
     "Pod": frozenset({"PodScheduled", "Ready"}),
+    "Job": frozenset({"Complete", "Failed"}),
 }
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 _NAMESPACE_MARKS: Final = frozenset({names.OWNER_UID_ANNOTATION, names.RETAINED_ANNOTATION})

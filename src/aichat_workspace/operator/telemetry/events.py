@@ -12,8 +12,14 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
+from aichat_workspace.domain.v1alpha1.workspace_status import (
+    ConditionStatus,
+    ConditionType,
+    Phase,
+    WorkspaceStatus,
+)
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.timestamps import format_micro_time
 
@@ -44,6 +50,7 @@ def events(workspace: Workspace, new_status: WorkspaceStatus, now: datetime) -> 
     yield from _phase_events(workspace, new_status, now)
     yield from _warning_events(workspace, new_status, now)
     yield from _upgrade_events(workspace, new_status, now)
+    yield from _data_events(workspace, new_status, now)
 
 
 def expired(workspace: Workspace, now: datetime) -> Json:
@@ -122,6 +129,30 @@ def _upgrade_events(
     if before and images and images != before:
         note = f"runs {images.ollama} and {images.open_webui}"
         yield _event(workspace, "Upgraded", note, now)
+
+
+def _data_events(
+    workspace: Workspace, new_status: WorkspaceStatus, now: datetime
+) -> Iterator[Json]:
+    """Report how restores go, what keeps backups from being made, and that they are made again.
+
+    A backup that follows another is no news.
+    """
+    for kind in (ConditionType.RESTORED, ConditionType.BACKED_UP):
+        before, condition = workspace.status.condition(kind), new_status.condition(kind)
+        if condition is None:
+            continue
+        has_moved = before is None or before.reason != condition.reason
+        is_another = kind is ConditionType.RESTORED and _restore(workspace.status) != _restore(
+            new_status
+        )
+        if has_moved or is_another:
+            is_warning = condition.status is ConditionStatus.FALSE
+            yield _event(workspace, condition.reason, condition.message, now, is_warning=is_warning)
+
+
+def _restore(status: WorkspaceStatus) -> tuple[Restore, BackupState] | None:
+    return (status.restore.restore, status.restore.state) if status.restore else None
 
 
 def _event(

@@ -27,6 +27,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from aichat_workspace.domain.planning.rollout import Stage
+from aichat_workspace.domain.status.backups import BackupStanding
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformConditionType
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
@@ -42,6 +43,9 @@ WATCH: Final = "WATCH"
 """The verb of a watch, counted when its stream has ended."""
 
 MEANINGS: Final = {
+    "aichat_backups": "Workspaces that ask for backups, by what their condition BackedUp says: "
+    "made (the last run made one), waiting (for the first one), failed (the last run did, or none "
+    "can be made), overdue (none for longer than the schedule says).",
     "aichat_model_pull_bytes_total": "Bytes of models downloaded.",
     "aichat_model_pulls_running": "Model downloads at work now.",
     "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "
@@ -93,6 +97,8 @@ class MetricSources:
     """The number of objects by kind."""
     phases: Callable[[], Mapping[str, int]] = dict
     """The number of workspaces by phase."""
+    backups: Callable[[], Mapping[str, int]] = dict
+    """The number of workspaces by how their backups are."""
     pulls_running: Callable[[], int] = int
     upgrades: Callable[[], Mapping[str, int]] = dict
     """The number of workspaces by stage."""
@@ -198,6 +204,8 @@ class _Collector(Collector):
         # Every phase has a series, also one without a workspace: an absent series is not a 0.
         phases = {**dict.fromkeys(map(str, Phase), 0), **sources.phases()}
         yield _read_by("aichat_workspaces", "phase", phases)
+        backups = {**dict.fromkeys(map(str, BackupStanding), 0), **sources.backups()}
+        yield _read_by("aichat_backups", "state", backups)
         stages = {**dict.fromkeys(map(str, Stage), 0), **sources.upgrades()}
         yield _read_by("aichat_upgrade_workspaces", "stage", stages)
         yield _read("aichat_upgrade_stopped", sources.upgrades_stopped())

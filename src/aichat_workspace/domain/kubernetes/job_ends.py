@@ -1,0 +1,87 @@
+"""Read how Jobs end, and what their pods say of it.
+
+A program's result is its container's termination message:
+https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.pods import containers, is_controlled_by
+
+
+class JobState(StrEnum):
+    """How far a Job is, all attempts of it together."""
+
+    RUNNING = "Running"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+def state(job: Manifest) -> JobState:
+    """https://kubernetes.io/docs/concepts/workloads/controllers/job/#terminal-job-conditions"""
+    end = _end(job)
+    return JobState(end["type"]) if end else JobState.RUNNING
+
+
+def failure(job: Manifest) -> tuple[str, str]:
+    """Return the Job controller's reason and message; empty for a Job that has not failed."""
+    end = _end(job)
+    if end is None or end["type"] != JobState.FAILED:
+        return "", ""
+    return end.get("reason", ""), end.get("message", "")
+
+
+def ended_at(job: Manifest) -> datetime | None:
+    """Return when it ended; None while it runs."""
+    end = _end(job)
+    moment = end.get("lastTransitionTime") if end else None
+    return datetime.fromisoformat(moment) if moment else None
+
+
+def created_at(job: Manifest) -> datetime:
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+
+
+def pods_of(job: Manifest, pods: Iterable[Manifest]) -> list[Manifest]:
+    """Return the pods of a Job, the oldest first."""
+    uid = job["metadata"]["uid"]
+    own = [pod for pod in pods if is_controlled_by(pod, uid)]
+    return sorted(own, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
+
+
+def termination(pods: Sequence[Manifest]) -> Mapping[str, Any]:
+    """Return how the last container that ended did: Kubernetes' `terminated`; empty for none."""
+    ends = [
+        end
+        for pod in pods
+        for container in containers(pod)
+        if (end := container.get("state", {}).get("terminated"))
+    ]
+    return max(ends, key=lambda end: str(end.get("finishedAt", "")), default={})
+
+
+def result(end: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the JSON object that a program left when it ended; empty for none."""
+    try:
+        document = json.loads(end.get("message") or "")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _end(job: Manifest) -> Mapping[str, Any] | None:
+    conditions: Iterable[Mapping[str, Any]] = job.get("status", {}).get("conditions", ())
+    return next(
+        (
+            condition
+            for condition in conditions
+            if condition["type"] in (JobState.COMPLETE, JobState.FAILED)
+            and condition["status"] == "True"
+        ),
+        None,
+    )

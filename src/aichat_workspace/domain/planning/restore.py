@@ -1,0 +1,256 @@
+"""Restore a chat's data: stop the chat, run a Job, and start the chat again.
+
+`spec.restore` is carried out once. `status.restore` says what was begun and how it ended, and is
+stored before the Job is made, so that an operator that starts anew goes on from there. Once a Job
+may have touched the data, the chat stays stopped until a Job's own result says that the old or the
+new data is in place (backup/swap.py).
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import job_ends
+from aichat_workspace.domain.kubernetes.job_ends import JobState
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
+from aichat_workspace.domain.kubernetes.pods import has_node, is_over
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.run_ends import failure_of, is_result, why_waiting
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.render.context import BACKUP, OLLAMA, DataRun
+from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+
+_RESTORE: Final = "restore"
+_RECOVER: Final = "recover"
+_DIGEST_LENGTH: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What becomes of the chat's data."""
+
+    record: RestoreRecord | None = None
+    """What status.restore is to be."""
+    stops_chat: bool = False
+    run: DataRun | None = None
+    """The Job to make now. The record is stored before."""
+    obsolete: tuple[Manifest, ...] = ()
+    """Jobs to delete."""
+    problem: Problem | None = None
+    """Why spec.restore is not begun."""
+    lacks_data: bool = False
+    """The chat never ran, and its restore has failed: it stays stopped until somebody acts."""
+
+
+NO_RESTORE: Final = RestorePlan()
+
+
+def is_due(workspace: Workspace) -> bool:
+    """Whether the workspace asks for a restore that has not ended."""
+    target, record = workspace.spec.restore, workspace.status.restore
+    if record is not None and record.state is BackupState.RUNNING:
+        return True
+    return target is not None and (record is None or record.restore != target)
+
+
+def with_running_restore(workspace: Workspace) -> Workspace:
+    """Return the workspace as if its spec named the restore that has begun and not ended: what its
+    Jobs need stays until then."""
+    record = workspace.status.restore
+    if record is None or record.state is not BackupState.RUNNING:
+        return workspace
+    if workspace.spec.restore == record.restore:
+        return workspace
+    spec = workspace.spec.model_copy(update={"restore": record.restore})
+    return workspace.model_copy(update={"spec": spec})
+
+
+def plan_restore(
+    workspace: Workspace, observed: Observed, obstacle: Problem | None = None
+) -> RestorePlan:
+    """Decide the next step of a restore. An `obstacle` keeps one from beginning, and the chat runs
+    on meanwhile."""
+    target, record = workspace.spec.restore, workspace.status.restore
+    if record is None or record.state is not BackupState.RUNNING:
+        if target is None or (record is not None and record.restore == target):
+            return _at_rest(workspace, observed, record)
+        if obstacle:
+            return RestorePlan(record, _is_new(workspace), problem=obstacle)
+        record = RestoreRecord(restore=target, state=BackupState.RUNNING)
+    elif not record.run and target is None:  # nothing was touched
+        return _at_rest(workspace, observed, _cancelled(record, None))
+    elif not record.run and obstacle:
+        return RestorePlan(record, _is_new(workspace), problem=obstacle)
+    elif target is not None and target != record.restore:
+        record = RestoreRecord(restore=target, state=BackupState.RUNNING, run=record.run)
+    return _carry_out(workspace, observed, record, obstacle)
+
+
+def _carry_out(
+    workspace: Workspace, observed: Observed, record: RestoreRecord, obstacle: Problem | None
+) -> RestorePlan:
+    own_name, is_cancelled = workspace.spec.workspace_name, workspace.spec.restore is None
+    run = (_recovery if is_cancelled else _restore)(own_name, record.restore)
+    job = next((job for job in observed.jobs if _name(job) == run.name), None)
+    if job is not None:
+        return _follow(job, workspace, observed, record)
+    others = tuple(job for job in observed.jobs if is_restore(job, own_name))
+    obsolete = tuple(job for job in others if not is_deleting(job))
+    waits_for = _waits_for(workspace, observed)
+    if others or waits_for:
+        message = f"waits for {waits_for or 'an earlier Job of it'} to end"
+        return RestorePlan(_with_message(record, message), True, obsolete=obsolete)
+    if obstacle:
+        return RestorePlan(record, True, problem=obstacle)
+    record = record.model_copy(update={"run": run.name})
+    return RestorePlan(_with_message(record, f"Job {run.name} is made"), True, run)
+
+
+def _at_rest(workspace: Workspace, observed: Observed, record: RestoreRecord | None) -> RestorePlan:
+    """Let the chat run, unless a Job that nothing is known of may write to its data."""
+    has_failed = record is not None and record.state is BackupState.FAILED
+    lacks_data = has_failed and _is_new(workspace) and workspace.spec.restore is not None
+    is_stopped = lacks_data or _is_any_alive(observed, workspace.spec.workspace_name)
+    return RestorePlan(record, is_stopped, lacks_data=lacks_data)
+
+
+def _is_new(workspace: Workspace) -> bool:
+    """Whether the chat never ran: it does not begin empty before its restore."""
+    return workspace.status.images is None
+
+
+def _follow(
+    job: Manifest, workspace: Workspace, observed: Observed, record: RestoreRecord
+) -> RestorePlan:
+    name = _name(job)
+    record = record.model_copy(update={"run": name})
+    if is_deleting(job):
+        return RestorePlan(_with_message(record, f"waits for Job {name} to be gone"), True)
+    pods = job_ends.pods_of(job, observed.pods)
+    match job_ends.state(job):
+        case JobState.RUNNING:
+            waiting = why_waiting(pods)
+            message = f"Job {name} runs" + (f"; {waiting}" if waiting else "")
+            return RestorePlan(_with_message(record, message), True)
+        case JobState.COMPLETE:
+            ended = job_ends.ended_at(job)
+            is_cancelled = workspace.spec.restore is None
+            done = _cancelled(record, ended) if is_cancelled else _done(record, ended)
+            return _at_rest(workspace, observed, done)
+        case JobState.FAILED if is_result(job, pods):
+            failed = _failed(record, failure_of(job, pods), job_ends.ended_at(job))
+            return _at_rest(workspace, observed, failed)
+        case _:
+            # The data may be neither the old nor the new: the program ends what it began.
+            why = failure_of(job, pods).message
+            message = (
+                f"it was interrupted, and is run again: {why}; to give up, remove spec.restore"
+            )
+            return RestorePlan(_with_message(record, message), True, obsolete=(job,))
+
+
+def is_restore(job: Manifest, workspace: str) -> bool:
+    """Whether a Job of the workspace's namespace, or a pod of one, writes to the chat's data."""
+    return _name(job).startswith((f"{workspace}-{_RESTORE}-", f"{workspace}-{_RECOVER}-"))
+
+
+def may_use_data(pod: Manifest, workspace: str) -> bool:
+    """Whether a pod of the workspace's namespace may read or write the chat's data.
+
+    A backup's pod that has no node waits for the chat, and so for the end of a restore.
+    """
+    component = pod["metadata"].get("labels", {}).get(names.COMPONENT_LABEL)
+    if component == OLLAMA or is_over(pod):
+        return False
+    return component != BACKUP or is_restore(pod, workspace) or has_node(pod)
+
+
+def _restore(workspace: str, restore: Restore) -> DataRun:
+    source = restore.source or workspace
+    is_clone = source != workspace
+    arguments = (_RESTORE, restore.backup, *(("--from-another-workspace",) if is_clone else ()))
+    return DataRun(f"{workspace}-{_RESTORE}-{_digest(restore)}", arguments, source)
+
+
+def _recovery(workspace: str, restore: Restore) -> DataRun:
+    return DataRun(f"{workspace}-{_RECOVER}-{_digest(restore)}", (_RECOVER,), workspace)
+
+
+def _digest(restore: Restore) -> str:
+    """The same in every release, as long as the same fields are set."""
+    text = restore.model_dump_json(by_alias=True, exclude_defaults=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+
+
+def _waits_for(workspace: Workspace, observed: Observed) -> str:
+    """Return what may still write to the data, or read it; empty for nothing."""
+    name = workspace.spec.workspace_name
+    alive = [pod for pod in observed.pods if may_use_data(pod, name)]
+    if alive:
+        return f"pod {_name(alive[0])}"
+    deployment = observed.objects.get(Ref("Deployment", name, names.openwebui(name)))
+    if deployment is None or _is_stopped(deployment):
+        return ""
+    return "the chat"
+
+
+def _is_stopped(deployment: Manifest) -> bool:
+    status, generation = deployment.get("status", {}), deployment["metadata"].get("generation", 0)
+    is_observed = status.get("observedGeneration", 0) >= generation
+    return deployment["spec"].get("replicas") == 0 and is_observed and not status.get("replicas")
+
+
+def _is_any_alive(observed: Observed, workspace: str) -> bool:
+    writers = [job for job in observed.jobs if is_restore(job, workspace)]
+    return any(
+        job_ends.state(job) is JobState.RUNNING
+        or any(not is_over(pod) for pod in job_ends.pods_of(job, observed.pods))
+        for job in writers
+    )
+
+
+def _done(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
+    message = f"the data is that of backup {record.restore.backup}"
+    if record.restore.source:
+        message += f" of {record.restore.source}"
+    return _ended(record, BackupState.DONE, ended, Problem(Reason.RESTORED, message))
+
+
+def _failed(record: RestoreRecord, problem: Problem, ended: datetime | None) -> RestoreRecord:
+    message = (
+        f"{problem.message}; the data is as it was before. Once it is mended, change "
+        "spec.restore.request"
+    )
+    return _ended(record, BackupState.FAILED, ended, replace(problem, message=message))
+
+
+def _cancelled(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
+    problem = Problem(
+        Reason.RESTORE_CANCELLED,
+        f"spec.restore was removed before the end: the data is as it was before, or wholly that of "
+        f"backup {record.restore.backup}"
+        if record.run
+        else "spec.restore was removed before anything was restored",
+    )
+    return _ended(record, BackupState.FAILED, ended, problem)
+
+
+def _ended(
+    record: RestoreRecord, state: BackupState, ended: datetime | None, problem: Problem
+) -> RestoreRecord:
+    reason = "" if state is BackupState.DONE else str(problem.reason)
+    update = {"state": state, "finished_at": ended, "reason": reason}
+    return _with_message(record.model_copy(update=update), problem.message)
+
+
+def _with_message(record: RestoreRecord, message: str) -> RestoreRecord:
+    """Validated again: other programs' texts may be too long."""
+    return RestoreRecord.model_validate({**record.model_dump(by_alias=True), "message": message})
+
+
+def _name(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["name"])

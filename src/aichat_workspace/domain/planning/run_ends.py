@@ -1,0 +1,68 @@
+"""Why a run of the backup program failed, or does not begin."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from aichat_workspace.domain.kubernetes import job_ends
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.pods import containers, is_over
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
+
+# docs/backup.md has the program's codes and its exit codes.
+_REASONS: Final[Mapping[str, Reason]] = {
+    "failed": Reason.RUN_FAILED,
+    "invalid-archive": Reason.ARCHIVE_INVALID,
+    "data-changed": Reason.DATA_CHANGED,
+    "store-failed": Reason.STORE_FAILED,
+    "volume-failed": Reason.VOLUME_FAILED,
+}
+_FAILED: Final = 1
+_DEADLINE: Final = "DeadlineExceeded"
+
+
+def is_result(job: Manifest, pods: Sequence[Manifest]) -> bool:
+    """Whether a failed Job's program has said itself that it failed, and left the old data."""
+    if end := job_ends.termination(pods):
+        return end.get("exitCode") == _FAILED and "error" in job_ends.result(end)
+    return job_ends.failure(job)[0] == "PodFailurePolicy"
+
+
+def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
+    """Return why a Job failed: in the program's own words, else in Kubernetes'."""
+    end = job_ends.termination(pods)
+    result = job_ends.result(end)
+    if "error" in result:
+        reason = _REASONS.get(str(result["error"]), Reason.RUN_FAILED)
+        return Problem(reason, str(result.get("message", "")))
+    why, message = job_ends.failure(job)
+    waiting = why_waiting(pods)
+    if not end and waiting:
+        return Problem(Reason.RUN_NOT_STARTED, waiting)
+    if why == _DEADLINE:
+        return Problem(
+            Reason.RUN_TIMED_OUT, f"Job {job['metadata']['name']} took too long: {message}"
+        )
+    if end:
+        words = f"{end.get('reason', 'Error')}, exit code {end.get('exitCode')}"
+        return Problem(Reason.RUN_KILLED, f"its pod ended without a result: {words}")
+    return Problem(Reason.RUN_KILLED, f"its pods are gone without a result: {message or why}")
+
+
+def why_waiting(pods: Iterable[Manifest]) -> str:
+    """Return what a pod waits for, in Kubernetes' words; empty for nothing."""
+    for pod in pods:
+        if not is_over(pod) and (words := _waiting(pod)):
+            return f"pod {pod['metadata']['name']} waits: {words}"
+    return ""
+
+
+def _waiting(pod: Manifest) -> str:
+    for container in containers(pod):
+        waiting: Mapping[str, Any] = container.get("state", {}).get("waiting") or {}
+        if waiting.get("message"):  # without one it is being made
+            return f"{waiting.get('reason', '')}: {waiting['message']}"
+    for condition in pod.get("status", {}).get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition.get("message", condition.get("reason", "")))
+    return ""

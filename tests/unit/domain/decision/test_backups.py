@@ -1,0 +1,122 @@
+"""Whether runs of the backup program are made, and what is reported where they can't be."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.decision.backups import NO_BACKUPS, decide_backups
+from aichat_workspace.domain.decision.decide import decide
+from aichat_workspace.domain.decision.decisions import Provision
+from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
+from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from tests.unit.domain.backups import IMAGE, PLATFORM, SECRETS
+from tests.unit.domain.samples import NOW, namespace, workspace
+
+NAME = "team-a-aichat"
+RUN = Ref("Job", NAME, names.backup_run(NAME, "now"))
+
+
+def snapshot(subject: Workspace, **changes: Any) -> Snapshot:
+    before = Snapshot(
+        claimants=(subject,),
+        platform=PLATFORM,
+        new_secrets=NewSecrets("key", "password"),
+        observed=Observed(namespace()),
+        secrets=SECRETS,
+        backup_image=IMAGE,
+    )
+    return replace(before, **changes)
+
+
+def decision(subject: Workspace, **changes: Any) -> Provision:
+    (provision,) = decide(snapshot(subject, **changes), NOW)
+    assert isinstance(provision, Provision)
+    return provision
+
+
+def kinds(provision: Provision) -> set[str]:
+    return {manifest["kind"] for manifest in provision.desired}
+
+
+def test_nothing_is_looked_up_for_a_workspace_without_backups() -> None:
+    assert decide_backups(workspace(), snapshot(workspace(), platform=PlatformSpec())) is NO_BACKUPS
+
+
+def test_a_schedule_is_a_cron_job_for_the_destination() -> None:
+    provision = decision(workspace(backup={"schedule": "@daily"}))
+    assert provision.backup_destination == "bucket"
+    assert provision.backup_problem is None
+    assert "CronJob" in kinds(provision)
+    assert "Job" not in kinds(provision)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"platform": PlatformSpec()}, Reason.BACKUP_DESTINATION_NOT_FOUND),
+        ({"secrets": {}}, Reason.BACKUP_SECRET_NOT_FOUND),
+        ({"backup_image": ""}, Reason.BACKUP_IMAGE_UNKNOWN),
+    ],
+    ids=["no destination", "no Secret", "no image"],
+)
+def test_what_is_missing_ends_backups_and_nothing_else(
+    changes: dict[str, Any], reason: Reason
+) -> None:
+    provision = decision(workspace(backup={"schedule": "@daily"}), **changes)
+    assert provision.backup_problem is not None
+    assert provision.backup_problem.reason is reason
+    assert provision.problems == ()
+    assert "CronJob" not in kinds(provision)
+    assert "Deployment" in kinds(provision)
+
+
+def test_a_setting_that_is_not_understood_is_no_problem_of_the_workspace() -> None:
+    subject = workspace(backup={"schedule": "@daily"})
+    unknown = {"backup": "spec.backup: wrong"}
+    of_backups = decide_backups(
+        subject, snapshot(subject, platform=PlatformSpec(), unknown_settings=unknown)
+    )
+    assert of_backups == NO_BACKUPS
+
+
+class TestARequest:
+    def requested(self, status: dict[str, Any] | None = None, **changes: Any) -> bool:
+        subject = workspace(backup={"request": "now"}, status={"backup": status} if status else {})
+        of_backups = decide_backups(subject, snapshot(subject, **changes))
+        assert of_backups.backups is not None
+        assert bool(of_backups.secret) is of_backups.backups.is_requested
+        return of_backups.backups.is_requested
+
+    def test_is_a_run_until_it_is_known_to_have_begun(self) -> None:
+        assert self.requested()
+        assert self.requested({"state": "Done", "request": "before"})
+        assert not self.requested({"state": "Running", "request": "now"})
+
+    def test_is_no_second_run_while_its_job_is_there(self) -> None:
+        done = {"conditions": [{"type": "Failed", "status": "True"}]}
+        job = {"kind": "Job", "metadata": {"name": RUN.name}, "status": done}
+        assert not self.requested(observed=Observed(namespace(), {RUN: job}))
+        running = {**job, "status": {}}
+        assert self.requested(observed=Observed(namespace(), {RUN: running}))
+
+    def test_is_made_by_a_job(self) -> None:
+        provision = decision(workspace(backup={"request": "now"}))
+        assert "Job" in kinds(provision)
+        assert "CronJob" not in kinds(provision)
+
+
+def test_the_keys_are_in_the_tenant_only_while_something_uses_them() -> None:
+    idle, scheduled = ({"backup": {}}, {"backup": {"schedule": "@daily"}})
+    assert not _copies(decision(workspace(**idle)))
+    assert _copies(decision(workspace(**scheduled)))
+
+
+def _copies(provision: Provision) -> list[str]:
+    copies = (m["metadata"]["name"] for m in provision.desired if m["kind"] == "Secret")
+    return [name for name in copies if "-backup-" in name]

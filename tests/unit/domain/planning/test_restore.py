@@ -1,0 +1,424 @@
+"""A restore, step by step: what is written, whether the chat runs, and what is recorded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.planning.restore import plan_restore
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from tests.unit.domain.backup_runs import WORKSPACE, ended, job, observed, pod
+from tests.unit.domain.samples import workspace
+
+BACKUP = "20261130T030000Z-00000001"
+OTHER = "20261129T030000Z-00000002"
+WANTED = Restore(backup=BACKUP)
+ANOTHER = Restore(backup=OTHER)
+IMAGES = {"ollama": "ollama:1", "openWebUI": "open-webui:1"}
+NO_PLACE = Problem(Reason.STORE_FAILED, "there is no destination")
+
+
+def chat(replicas: int, running: int = 0, *, seen: bool = True) -> dict[Ref, Manifest]:
+    """The chat's Deployment, with so many pods as its controller has counted."""
+    manifest = {
+        "kind": "Deployment",
+        "metadata": {"name": names.openwebui(WORKSPACE), "generation": 2},
+        "spec": {"replicas": replicas},
+        "status": {"observedGeneration": 2 if seen else 1, "replicas": running},
+    }
+    return {Ref("Deployment", WORKSPACE, names.openwebui(WORKSPACE)): manifest}
+
+
+STOPPED = chat(0)
+
+
+def chat_pod(phase: str = "Running") -> Manifest:
+    return {
+        "kind": "Pod",
+        "metadata": {"name": "chat", "labels": {names.COMPONENT_LABEL: "openwebui"}},
+        "status": {"phase": phase},
+    }
+
+
+def record(
+    restore: Restore = WANTED, state: BackupState = BackupState.RUNNING, run: str = "", **rest: Any
+) -> RestoreRecord:
+    return RestoreRecord(restore=restore, state=state, run=run, **rest)
+
+
+def wanting(
+    restore: Restore | None, recorded: RestoreRecord | None = None, *, is_new: bool = False
+) -> Workspace:
+    """The workspace with that spec.restore and that status.restore."""
+    return workspace(
+        restore=restore.model_dump(by_alias=True, exclude_defaults=True) if restore else None,
+        status={
+            **({} if is_new else {"images": IMAGES}),
+            "restore": recorded.model_dump(mode="json", by_alias=True) if recorded else None,
+        },
+    )
+
+
+def name_of_run(restore: Restore = WANTED) -> str:
+    plan = plan_restore(wanting(restore), observed(objects=STOPPED))
+    assert plan.run is not None
+    return plan.run.name
+
+
+RUN = name_of_run()
+RECOVERY = RUN.replace("-restore-", "-recover-")
+FAILED_RESULT = {"error": "invalid-archive", "message": "data/webui.db is torn"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is seen at one moment of a restore, and what has to become of it."""
+
+    recorded: RestoreRecord | None
+    seen: tuple[Manifest, ...]
+    objects: dict[Ref, Manifest]
+    state: BackupState | None
+    run: str = ""
+    """The Job that is made."""
+    deleted: tuple[str, ...] = ()
+    is_stopped: bool = True
+    target: Restore | None = WANTED
+    message: str = ""
+
+
+STEPS = {
+    "the chat runs": Step(None, (chat_pod(),), chat(1, 1), BackupState.RUNNING),
+    "the chat was told to stop": Step(record(), (chat_pod(),), chat(0, 1), BackupState.RUNNING),
+    "its controller has not seen it": Step(
+        record(), (), chat(0, 0, seen=False), BackupState.RUNNING, message="waits for the chat"
+    ),
+    "its pod is ending": Step(
+        record(), (chat_pod(),), chat(0, 0), BackupState.RUNNING, message="waits for pod chat"
+    ),
+    "only the record of its pod is there": Step(
+        record(), (chat_pod("Failed"),), STOPPED, BackupState.RUNNING, run=RUN
+    ),
+    "its pod is gone": Step(record(), (), STOPPED, BackupState.RUNNING, run=RUN),
+    "a backup is being made": Step(
+        record(),
+        (job("nightly"), pod(job("nightly"))),
+        STOPPED,
+        BackupState.RUNNING,
+        message="waits for pod nightly-x",
+    ),
+    "a backup waits for the chat": Step(
+        record(),
+        (job("nightly"), pod(job("nightly"), phase="Pending")),
+        STOPPED,
+        BackupState.RUNNING,
+        run=RUN,
+    ),
+    "a pod of a deleted restore waits for a node": Step(
+        record(run=RUN),
+        (pod(job(name_of_run(ANOTHER)), phase="Pending"),),
+        STOPPED,
+        BackupState.RUNNING,
+        message="waits for pod",
+    ),
+    "a Job of an earlier restore is there": Step(
+        record(),
+        (job(name_of_run(ANOTHER), "Complete"),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(name_of_run(ANOTHER),),
+    ),
+    "the record is stored and the Job is not made": Step(
+        record(run=RUN), (), STOPPED, BackupState.RUNNING, run=RUN
+    ),
+    "the Job has no pod": Step(record(run=RUN), (job(RUN),), STOPPED, BackupState.RUNNING),
+    "its pod has no image": Step(
+        record(run=RUN),
+        (job(RUN), pod(job(RUN), waiting={"reason": "ErrImagePull", "message": "no such host"})),
+        STOPPED,
+        BackupState.RUNNING,
+        message="ErrImagePull: no such host",
+    ),
+    "its pod runs": Step(
+        record(run=RUN), (job(RUN), pod(job(RUN), running={})), STOPPED, BackupState.RUNNING
+    ),
+    "its pod was killed and the Job tries again": Step(
+        record(run=RUN), (job(RUN), ended(job(RUN), 137)), STOPPED, BackupState.RUNNING
+    ),
+    "it is done": Step(
+        record(run=RUN),
+        (job(RUN, "Complete"), ended(job(RUN), 0, {"name": BACKUP})),
+        STOPPED,
+        BackupState.DONE,
+        is_stopped=False,
+        message=BACKUP,
+    ),
+    "it is done, and its pod is gone": Step(
+        record(run=RUN), (job(RUN, "Complete"),), STOPPED, BackupState.DONE, is_stopped=False
+    ),
+    "it was done before an operator that had not recorded it": Step(
+        None, (job(RUN, "Complete"),), STOPPED, BackupState.DONE, is_stopped=False
+    ),
+    "the program refused": Step(
+        record(run=RUN),
+        (job(RUN, "Failed", "PodFailurePolicy"), ended(job(RUN), 1, FAILED_RESULT)),
+        STOPPED,
+        BackupState.FAILED,
+        is_stopped=False,
+        message="data/webui.db is torn; the data is as it was before",
+    ),
+    "the program refused, and its pod is gone": Step(
+        record(run=RUN),
+        (job(RUN, "Failed", "PodFailurePolicy"),),
+        STOPPED,
+        BackupState.FAILED,
+        is_stopped=False,
+    ),
+    "it was killed too often": Step(
+        record(run=RUN),
+        (job(RUN, "Failed", "BackoffLimitExceeded"), ended(job(RUN), 137)),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        message="exit code 137; to give up, remove spec.restore",
+    ),
+    "the program could not put the old data back": Step(
+        record(run=RUN),
+        (
+            job(RUN, "Failed", "BackoffLimitExceeded"),
+            ended(job(RUN), 3, {"error": "volume-failed", "message": "the volume is full"}),
+        ),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        message="the volume is full",
+    ),
+    "it took too long": Step(
+        record(run=RUN),
+        (job(RUN, "Failed", "DeadlineExceeded"),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        message="took too long",
+    ),
+    "it is recorded as done": Step(
+        record(state=BackupState.DONE, run=RUN),
+        (job(RUN, "Complete"),),
+        chat(1, 1),
+        BackupState.DONE,
+        is_stopped=False,
+    ),
+    "it is recorded as done, and its Job is gone": Step(
+        record(state=BackupState.DONE, run=RUN),
+        (),
+        chat(1, 1),
+        BackupState.DONE,
+        is_stopped=False,
+    ),
+    "it is recorded as failed": Step(
+        record(state=BackupState.FAILED, run=RUN),
+        (),
+        chat(1, 1),
+        BackupState.FAILED,
+        is_stopped=False,
+    ),
+    "nothing was ever restored": Step(None, (), chat(1, 1), None, is_stopped=False, target=None),
+    "the spec names it no longer": Step(
+        record(state=BackupState.DONE, run=RUN),
+        (),
+        chat(1, 1),
+        BackupState.DONE,
+        is_stopped=False,
+        target=None,
+    ),
+    "it was removed before anything was touched": Step(
+        record(),
+        (chat_pod(),),
+        chat(0, 1),
+        BackupState.FAILED,
+        is_stopped=False,
+        target=None,
+        message="before anything was restored",
+    ),
+    "it was removed while its Job ran": Step(
+        record(run=RUN),
+        (job(RUN), pod(job(RUN), running={})),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=None,
+    ),
+    "it was removed, and the Job's pod is ending": Step(
+        record(run=RUN), (pod(job(RUN), running={}),), STOPPED, BackupState.RUNNING, target=None
+    ),
+    "it was removed, and the Job is gone": Step(
+        record(run=RUN), (), STOPPED, BackupState.RUNNING, run=RECOVERY, target=None
+    ),
+    "what was removed is recovered": Step(
+        record(run=RECOVERY),
+        (job(RECOVERY), pod(job(RECOVERY), running={})),
+        STOPPED,
+        BackupState.RUNNING,
+        target=None,
+    ),
+    "the recovery is done": Step(
+        record(run=RECOVERY),
+        (job(RECOVERY, "Complete"),),
+        STOPPED,
+        BackupState.FAILED,
+        is_stopped=False,
+        target=None,
+        message="as it was before, or wholly that of backup",
+    ),
+    "the recovery was killed too often": Step(
+        record(run=RECOVERY),
+        (job(RECOVERY, "Failed", "BackoffLimitExceeded"),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RECOVERY,),
+        target=None,
+    ),
+    "it was removed and is wanted again": Step(
+        record(run=RECOVERY),
+        (job(RECOVERY), pod(job(RECOVERY), running={})),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RECOVERY,),
+    ),
+    "another one is wanted while its Job runs": Step(
+        record(run=RUN),
+        (job(RUN), pod(job(RUN), running={})),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=ANOTHER,
+    ),
+    "another one is wanted, and the Job is gone": Step(
+        record(ANOTHER, run=RUN),
+        (),
+        STOPPED,
+        BackupState.RUNNING,
+        run=name_of_run(ANOTHER),
+        target=ANOTHER,
+    ),
+    "another one was wanted and removed": Step(
+        record(ANOTHER, run=RUN),
+        (),
+        STOPPED,
+        BackupState.RUNNING,
+        run=name_of_run(ANOTHER).replace("-restore-", "-recover-"),
+        target=None,
+    ),
+    "a Job that nothing is known of writes": Step(
+        None, (job(RUN), pod(job(RUN), running={})), STOPPED, None, target=None
+    ),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_each_step_leads_to_the_next_from_what_is_recorded_and_seen(step: Step) -> None:
+    plan = plan_restore(
+        wanting(step.target, step.recorded), observed(*step.seen, objects=step.objects)
+    )
+    assert (plan.record.state if plan.record else None) is step.state
+    assert (plan.run.name if plan.run else "") == step.run
+    assert tuple(job["metadata"]["name"] for job in plan.obsolete) == step.deleted
+    assert plan.stops_chat is step.is_stopped
+    assert step.message in (plan.record.message if plan.record else "")
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_the_record_of_a_job_is_there_before_the_job(step: Step) -> None:
+    plan = plan_restore(
+        wanting(step.target, step.recorded), observed(*step.seen, objects=step.objects)
+    )
+    if plan.run is not None:
+        assert plan.record is not None
+        assert plan.record.run == plan.run.name
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_no_chat_runs_while_a_job_may_write(step: Step) -> None:
+    plan = plan_restore(
+        wanting(step.target, step.recorded), observed(*step.seen, objects=step.objects)
+    )
+    is_alive = any(
+        manifest["kind"] == "Pod"
+        and manifest["status"]["phase"] == "Running"
+        and manifest["metadata"]["name"].startswith((RUN, RECOVERY))
+        for manifest in step.seen
+    )
+    assert plan.stops_chat or not is_alive
+    assert not (plan.run and is_alive)
+
+
+def test_a_clone_reads_the_other_ones_folder_and_says_so() -> None:
+    restore = Restore(backup=BACKUP, source="source-aichat")
+    plan = plan_restore(wanting(restore), observed(objects=STOPPED))
+    assert plan.run is not None
+    assert plan.run.source == "source-aichat"
+    assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
+
+
+def test_a_source_of_its_own_name_is_no_clone() -> None:
+    plan = plan_restore(
+        wanting(Restore(backup=BACKUP, source=WORKSPACE)), observed(objects=STOPPED)
+    )
+    assert plan.run is not None
+    assert plan.run.arguments == ("restore", BACKUP)
+
+
+def test_another_request_is_another_job_of_a_name_that_a_pod_can_have() -> None:
+    again = Restore(backup=BACKUP, request="again")
+    assert name_of_run(again) != RUN
+    long = workspace("a" * 45, restore={"backup": BACKUP}, status={"images": IMAGES})
+    plan = plan_restore(long, observed())
+    assert plan.run is not None
+    assert len(plan.run.name) <= 63
+
+
+def test_what_keeps_a_restore_from_beginning_leaves_the_chat_running() -> None:
+    plan = plan_restore(wanting(WANTED), observed(objects=chat(1, 1)), NO_PLACE)
+    assert plan.problem == NO_PLACE
+    assert (plan.record, plan.stops_chat, plan.run) == (None, False, None)
+
+
+def test_what_keeps_a_restore_from_going_on_lets_the_chat_run_until_data_was_touched() -> None:
+    before = plan_restore(wanting(WANTED, record()), observed(objects=STOPPED), NO_PLACE)
+    assert (before.stops_chat, before.run, before.problem) == (False, None, NO_PLACE)
+    after = plan_restore(wanting(WANTED, record(run=RUN)), observed(objects=STOPPED), NO_PLACE)
+    assert (after.stops_chat, after.run, after.problem) == (True, None, NO_PLACE)
+
+
+def test_a_job_that_runs_is_followed_whatever_is_wrong_with_the_spec() -> None:
+    seen = (job(RUN, "Complete"),)
+    plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(*seen), NO_PLACE)
+    assert plan.record is not None
+    assert plan.record.state is BackupState.DONE
+
+
+def test_a_new_chat_does_not_begin_without_its_data() -> None:
+    """People would write what the restore then replaces."""
+    waiting = plan_restore(wanting(WANTED, is_new=True), observed(), NO_PLACE)
+    assert (waiting.stops_chat, waiting.problem) == (True, NO_PLACE)
+    begun = plan_restore(wanting(WANTED, is_new=True), observed())
+    assert begun.stops_chat
+    assert begun.run is not None, "the Job's pod is the first that uses the volume"
+    seen = (job(RUN, "Failed", "PodFailurePolicy"), ended(job(RUN), 1, FAILED_RESULT))
+    failed = plan_restore(wanting(WANTED, record(run=RUN), is_new=True), observed(*seen))
+    assert (failed.stops_chat, failed.lacks_data) == (True, True)
+    stays = plan_restore(wanting(WANTED, failed.record, is_new=True), observed(*seen))
+    assert stays.stops_chat
+    given_up = plan_restore(wanting(None, failed.record, is_new=True), observed(*seen))
+    assert not given_up.stops_chat
+
+
+def test_the_texts_of_other_programs_are_cut() -> None:
+    long = pod(job(RUN), waiting={"reason": "ErrImagePull", "message": "x" * 5000})
+    plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(job(RUN), long, objects=STOPPED))
+    assert plan.record is not None
+    assert len(plan.record.message) == 1024

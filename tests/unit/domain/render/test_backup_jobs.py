@@ -1,0 +1,262 @@
+"""The runs of the backup program, as Kubernetes gets them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.jobs import pod_template
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
+from aichat_workspace.domain.policy.platform_secrets import PlatformSecrets
+from aichat_workspace.domain.policy.secret_references import BACKUP, ReferencedSecret
+from aichat_workspace.domain.render.backup_jobs import job_spec
+from aichat_workspace.domain.render.context import Backups, Tenant
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from tests.unit.domain.backups import IMAGE, PLATFORM, platform, render_backups
+from tests.unit.domain.samples import CREDENTIALS, workspace
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "backups.yaml"
+NIGHTLY = {"schedule": "30 2 * * *", "request": "now"}
+RUN_KINDS = ("CronJob", "Job", "PersistentVolumeClaim", "NetworkPolicy")
+
+
+def rendered(settings: PlatformSpec = PLATFORM, **spec: Any) -> dict[str, Manifest]:
+    manifests = render_backups(workspace(**spec), settings, is_requested=True)
+    return {
+        f"{manifest['kind']}/{manifest['metadata']['name']}": manifest for manifest in manifests
+    }
+
+
+def pod(manifest: Manifest) -> Manifest:
+    spec: Manifest = pod_template(manifest)["spec"]
+    return spec
+
+
+def variables(manifest: Manifest) -> dict[str, str]:
+    (container,) = pod(manifest)["containers"]
+    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+def cron_job(settings: PlatformSpec = PLATFORM, **spec: Any) -> Manifest:
+    return rendered(settings, **{"backup": NIGHTLY, **spec})["CronJob/team-a-aichat-backup"]
+
+
+def test_backups_render_to_their_golden_manifests(pytestconfig: pytest.Config) -> None:
+    documents = [
+        manifest
+        for destination in ("bucket", "volume")
+        for manifest in render_backups(
+            workspace(backup={**NIGHTLY, "destination": destination}), is_requested=True
+        )
+        if manifest["kind"] in RUN_KINDS and "backup" in manifest["metadata"]["name"]
+    ]
+    text = yaml.safe_dump_all(documents, sort_keys=False, width=100)
+    if pytestconfig.getoption("golden"):
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text()
+
+
+def test_a_workspace_without_backups_has_nothing_of_them() -> None:
+    before = {(m["kind"], m["metadata"]["name"]) for m in render_backups(workspace())}
+    assert not {kind for kind, _ in before} & {"CronJob", "Job"}
+
+
+def test_without_a_schedule_there_is_no_cron_job() -> None:
+    objects = rendered(backup={"request": "now"})
+    assert not [name for name in objects if name.startswith("CronJob")]
+    assert f"Job/{names.backup_run('team-a-aichat', 'now')}" in objects
+
+
+def test_the_longest_name_leaves_room_for_what_kubernetes_appends() -> None:
+    longest = "a" * names.WORKSPACE_NAME_MAX_LENGTH
+    assert len(names.backup(longest)) <= 52
+    assert len(names.backup_run(longest, "now")) <= 63
+
+
+def test_another_request_is_another_job() -> None:
+    assert names.backup_run("a", "one") != names.backup_run("a", "two")
+    assert names.backup_run("a", "one") == names.backup_run("a", "one")
+
+
+def test_a_suspended_workspace_has_suspended_runs_and_one_on_request_alone() -> None:
+    objects = rendered(backup=NIGHTLY, suspended=True)
+    assert objects["CronJob/team-a-aichat-backup"]["spec"]["suspend"] is True
+    run = objects[f"Job/{names.backup_run('team-a-aichat', 'now')}"]
+    assert "affinity" not in pod(run)
+    assert cron_job()["spec"]["suspend"] is False
+
+
+def test_a_run_is_where_the_chat_has_its_volume() -> None:
+    ((term,),) = pod(cron_job())["affinity"]["podAffinity"].values()
+    assert term["labelSelector"]["matchLabels"] == {
+        names.WORKSPACE_LABEL: "team-a-aichat",
+        names.COMPONENT_LABEL: "openwebui",
+    }
+
+
+def test_a_run_writes_as_the_chat_does() -> None:
+    objects = rendered(backup=NIGHTLY)
+    run, chat = pod(cron_job()), pod(objects["Deployment/team-a-aichat-openwebui"])
+    assert run["securityContext"] == chat["securityContext"]
+    assert run["automountServiceAccountToken"] is False
+
+
+def test_only_runs_name_the_keys_and_the_passphrase() -> None:
+    objects = rendered(backup=NIGHTLY)
+    (copy,) = (name for name in objects if name.startswith("Secret/team-a-aichat-openwebui-backup"))
+    name = copy.partition("/")[2]
+    assert json.dumps(pod(cron_job())).count(name) == len({PASSPHRASE, ACCESS_KEY, SECRET_KEY})
+    for workload in ("StatefulSet/team-a-aichat-ollama", "Deployment/team-a-aichat-openwebui"):
+        assert name not in json.dumps(objects[workload])
+
+
+def test_a_folder_of_the_bucket_is_the_teams_and_the_workspaces() -> None:
+    assert variables(cron_job())["BACKUP_STORE"] == "s3://chats/team-a/team-a-aichat"
+    prefixed = variables(cron_job(platform(store={"prefix": "aichat/eu"})))
+    assert prefixed["BACKUP_STORE"] == "s3://chats/aichat/eu/team-a/team-a-aichat"
+
+
+def test_a_volume_is_claimed_and_mounted() -> None:
+    backup = {**NIGHTLY, "destination": "volume"}
+    objects = rendered(backup=backup)
+    claim = objects["PersistentVolumeClaim/team-a-aichat-backups"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    assert claim["spec"]["storageClassName"] == "slow"
+    assert objects["ResourceQuota/team-a-aichat"]["spec"]["hard"]["persistentvolumeclaims"] == "3"
+    run = objects["CronJob/team-a-aichat-backup"]
+    assert variables(run)["BACKUP_STORE"] == "file:///backups/team-a-aichat"
+    assert "AWS_REGION" not in variables(run)
+    assert {"name": "backups", "mountPath": "/backups"} in pod(run)["containers"][0]["volumeMounts"]
+    assert "NetworkPolicy/team-a-aichat-backup" not in objects
+
+
+def test_the_resource_has_nothing_that_programs_write() -> None:
+    metadata = {"labels": {"of": "a person"}, "managedFields": [{"manager": "kubectl"}]}
+    resource = json.loads(variables(cron_job(metadata=metadata))["BACKUP_WORKSPACE"])
+    assert resource["metadata"] == {
+        "name": "aichatworkspace-team-a",
+        "namespace": names.SYSTEM_NAMESPACE,
+        "labels": {"of": "a person"},
+    }
+    assert resource["spec"]["backup"] == NIGHTLY
+    assert resource.keys() == {"apiVersion", "kind", "metadata", "spec"}
+
+
+def test_a_status_changes_no_run() -> None:
+    status = {"phase": "Ready", "backup": {"state": "Done", "succeededAt": "2026-12-01T02:31:00Z"}}
+    assert cron_job(status=status) == cron_job()
+
+
+def test_as_many_backups_stay_as_the_workspace_says() -> None:
+    assert variables(cron_job(backup={**NIGHTLY, "keep": 3}))["BACKUP_KEEP"] == "3"
+
+
+def test_the_time_zone_is_the_schedules() -> None:
+    run = cron_job(backup={**NIGHTLY, "timeZone": "Europe/Paris"})
+    assert (run["spec"]["schedule"], run["spec"]["timeZone"]) == ("30 2 * * *", "Europe/Paris")
+
+
+def test_the_quota_has_room_for_a_run() -> None:
+    hard = rendered(backup=NIGHTLY)["ResourceQuota/team-a-aichat"]["spec"]["hard"]
+    assert hard["pods"] == "3"
+
+
+def test_the_platforms_settings_of_pods_hold_for_runs() -> None:
+    pods = {
+        "runtimeClass": {"name": "kata"},
+        "priorityClassName": "low",
+        "hostUsers": False,
+        "metadata": {"labels": {"cost": "it"}, "annotations": {"mesh.example.org/inject": "no"}},
+    }
+    settings = PlatformSpec.model_validate(
+        {
+            "pods": pods,
+            "backup": PLATFORM.backup.model_dump(by_alias=True),
+        }
+    )
+    run = cron_job(settings)
+    assert pod(run)["runtimeClassName"] == "kata"
+    assert pod(run)["priorityClassName"] == "low"
+    assert pod(run)["hostUsers"] is False
+    metadata = pod_template(run)["metadata"]
+    assert metadata["labels"]["cost"] == "it"
+    assert metadata["annotations"] == {"mesh.example.org/inject": "no"}
+
+
+class TestWaysOut:
+    def policy(self, **store: Any) -> list[Any]:
+        policy = rendered(platform(store=store), backup=NIGHTLY)[
+            "NetworkPolicy/team-a-aichat-backup"
+        ]
+        assert policy["spec"]["podSelector"]["matchLabels"][names.COMPONENT_LABEL] == "backup"
+        egress: list[Any] = policy["spec"]["egress"]
+        return egress
+
+    def test_lead_outside_on_the_stores_port_where_its_address_is_not_known(self) -> None:
+        (rule,) = self.policy()
+        assert rule["ports"] == [{"port": 9000, "protocol": "TCP"}]
+        assert [peer["ipBlock"]["cidr"] for peer in rule["to"]] == ["0.0.0.0/0", "::/0"]
+
+    @pytest.mark.parametrize(
+        "store",
+        [{"addresses": ["10.1.2.3/32"]}, {"endpoint": "https://10.1.2.3:9000"}],
+        ids=["listed", "in the endpoint"],
+    )
+    def test_lead_to_the_stores_address_alone(self, store: dict[str, Any]) -> None:
+        (rule,) = self.policy(**store)
+        assert rule["to"] == [{"ipBlock": {"cidr": "10.1.2.3/32"}}]
+
+    def test_lead_to_the_stores_pods_by_their_own_port(self) -> None:
+        (rule,) = self.policy(namespaces=["storage"], podLabels={"app": "minio"}, ports=[9001])
+        assert rule["ports"] == [{"port": 9001, "protocol": "TCP"}]
+        (peer,) = rule["to"]
+        assert peer["podSelector"]["matchLabels"] == {"app": "minio"}
+
+    @pytest.mark.parametrize(
+        ("store", "is_direct"), [({}, False), ({"namespaces": ["storage"]}, True)]
+    )
+    def test_go_around_the_proxy_where_policies_name_the_store(
+        self, store: dict[str, Any], is_direct: bool
+    ) -> None:
+        proxy = {"url": "http://10.9.9.9:3128"}
+        backup = platform(store=store).backup.model_dump(by_alias=True)
+        settings = PlatformSpec.model_validate({"proxy": proxy, "backup": backup})
+        environment = variables(cron_job(settings))
+        assert environment["HTTPS_PROXY"] == "http://10.9.9.9:3128"
+        assert ("s3.example.org" in environment["NO_PROXY"].split(",")) is is_direct
+
+    def test_trust_the_platforms_authorities(self) -> None:
+        secrets = PlatformSecrets(authorities=ReferencedSecret("Opaque", {"ca.crt": "eA=="}))
+        spec = template_of(platform_secrets=secrets)
+        assert spec["initContainers"][0]["image"] == IMAGE
+        (container,) = spec["containers"]
+        assert "SSL_CERT_FILE" in {entry["name"] for entry in container["env"]}
+
+
+def template_of(**fields: Any) -> Manifest:
+    """Return the pod of a restore, which brings arguments and another workspace's folder."""
+    backups = Backups(PLATFORM.backup.destinations[0], IMAGE, "team-a", "{}")
+    secret = ReferencedSecret("Opaque", {})
+    tenant = Tenant(
+        workspace().spec,
+        PLATFORM,
+        CREDENTIALS,
+        referenced={BACKUP: secret},
+        backups=backups,
+        **fields,
+    )
+    run = job_spec(
+        tenant, backups, ["restore", "NAME"], source="other", is_beside_chat=False, retries=0
+    )
+    spec: Manifest = run["template"]["spec"]
+    return spec
+
+
+def test_a_restore_reads_the_folder_of_another_workspace_of_the_team() -> None:
+    (container,) = template_of()["containers"]
+    assert container["args"] == ["restore", "NAME"]
+    assert {"name": "BACKUP_STORE", "value": "s3://chats/team-a/other"} in container["env"]

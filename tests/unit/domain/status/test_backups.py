@@ -1,0 +1,260 @@
+"""What the status says of backups, by the runs that are seen."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.status.backups import (
+    backed_up,
+    backup_standing,
+    longest_pause,
+    next_record,
+    overdue_at,
+)
+from aichat_workspace.domain.v1alpha1.backup import BackupRecord, BackupState
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus
+from tests.unit.domain.backup_runs import ENDED, WORKSPACE, ended, job, observed, pod
+from tests.unit.domain.samples import NOW, workspace
+
+NEW, OLD = "20261123T113000Z-00000002", "20261122T113000Z-00000001"
+RESULT = {
+    "name": NEW,
+    "sizeBytes": 20,
+    "openWebUI": "open-webui:2",
+    "pruned": 3,
+    "backups": [{"name": NEW, "sizeBytes": 20}, {"name": OLD, "sizeBytes": 10}],
+}
+MADE = datetime.fromisoformat(ENDED)
+
+
+def run(name: str, end: str = "", reason: str = "", **times: str) -> Manifest:
+    manifest = job(name, end, reason, **times)
+    marks = {"annotations": {names.DESTINATION_ANNOTATION: "nightly"}}
+    return {**manifest, "metadata": {**manifest["metadata"], **marks}}
+
+
+DONE = run("b-1", "Complete")
+
+
+def asking(record: BackupRecord | None = None, **backup: Any) -> Workspace:
+    """The workspace that asks for a backup each night."""
+    recorded = record.model_dump(mode="json", by_alias=True) if record else None
+    return workspace(backup={"schedule": "30 2 * * *", **backup}, status={"backup": recorded})
+
+
+def by_schedule(since: datetime = MADE) -> dict[Ref, Manifest]:
+    """The CronJob since then."""
+    name = names.backup(WORKSPACE)
+    metadata = {"name": name, "creationTimestamp": since.isoformat()}
+    return {Ref("CronJob", WORKSPACE, name): {"kind": "CronJob", "metadata": metadata}}
+
+
+def after(*seen: Manifest, recorded: BackupRecord | None = None, to: str = "nightly") -> Any:
+    return next_record(asking(recorded), observed(*seen), to)
+
+
+def test_a_run_that_ended_well_says_which_backups_are_there() -> None:
+    record = after(DONE, ended(DONE, 0, RESULT))
+    assert (record.state, record.run) == (BackupState.DONE, "b-1")
+    assert record.succeeded_at == record.finished_at == MADE
+    assert [(entry.name, entry.size_bytes) for entry in record.backups] == [(NEW, 20), (OLD, 10)]
+    assert [entry.open_webui for entry in record.backups] == ["open-webui:2", ""]
+
+
+def test_of_earlier_backups_the_version_stays_known() -> None:
+    first = after(DONE, ended(DONE, 0, {**RESULT, "backups": RESULT["backups"][:1]}))  # type: ignore[index]
+    newest = "20261124T113000Z-00000003"
+    later = run("b-2", "Complete", created="2026-11-24T11:00:00Z", ended="2026-11-24T11:30:00Z")
+    result = {**RESULT, "name": newest, "openWebUI": "open-webui:3"}
+    result["backups"] = [{"name": newest, "sizeBytes": 30}, {"name": NEW, "sizeBytes": 20}]
+    record = after(later, ended(later, 0, result), recorded=first)
+    assert [entry.open_webui for entry in record.backups] == ["open-webui:3", "open-webui:2"]
+
+
+def test_the_list_stays_when_pods_and_jobs_are_gone() -> None:
+    record = after(DONE, ended(DONE, 0, RESULT))
+    assert after(DONE, recorded=record) == record
+    assert after(recorded=record) == record
+
+
+def test_the_same_runs_give_the_same_record() -> None:
+    """Else each reconcile would write a status."""
+    seen = (DONE, ended(DONE, 0, RESULT))
+    record = after(*seen)
+    assert after(*seen, recorded=record) == record
+
+
+@pytest.mark.parametrize(
+    ("end", "pods", "reason", "words"),
+    [
+        (
+            run("b-1", "Failed", "BackoffLimitExceeded"),
+            lambda run: [ended(run, 1, {"error": "store-failed", "message": "403 Forbidden"})],
+            Reason.STORE_FAILED,
+            "403 Forbidden",
+        ),
+        (
+            run("b-1", "Failed", "BackoffLimitExceeded"),
+            lambda run: [ended(run, 1, {"error": "of a newer version", "message": "words"})],
+            Reason.RUN_FAILED,
+            "words",
+        ),
+        (
+            run("b-1", "Failed", "BackoffLimitExceeded"),
+            lambda run: [ended(run, 137)],
+            Reason.RUN_KILLED,
+            "exit code 137",
+        ),
+        (
+            run("b-1", "Failed", "BackoffLimitExceeded"),
+            lambda _: [],
+            Reason.RUN_KILLED,
+            "BackoffLimitExceeded",
+        ),
+        (
+            run("b-1", "Failed", "DeadlineExceeded"),
+            lambda run: [pod(run, waiting={"reason": "ErrImagePull", "message": "no host"})],
+            Reason.RUN_NOT_STARTED,
+            "ErrImagePull: no host",
+        ),
+        (
+            run("b-1", "Failed", "DeadlineExceeded"),
+            lambda _: [],
+            Reason.RUN_TIMED_OUT,
+            "took too long",
+        ),
+    ],
+)
+def test_a_run_that_failed_says_why(end: Manifest, pods: Any, reason: Reason, words: str) -> None:
+    record = after(end, *pods(end))
+    assert (record.state, record.reason) == (BackupState.FAILED, reason)
+    assert words in record.message
+    finding = backed_up(asking(), record, observed(), None, NOW)
+    assert finding is not None
+    assert (finding.status, finding.reason) == (ConditionStatus.FALSE, reason)
+    assert not finding.problem, "the chat runs on without backups"
+
+
+def test_a_failure_keeps_the_last_backup_and_the_next_success_ends_it() -> None:
+    record = after(DONE, ended(DONE, 0, RESULT))
+    failed = run("b-2", "Failed", created="2026-11-24T11:00:00Z", ended="2026-11-24T11:30:00Z")
+    after_failure = after(DONE, failed, recorded=record)
+    assert (after_failure.succeeded_at, after_failure.backups) == (MADE, record.backups)
+    third = run("b-3", "Complete", created="2026-11-25T11:00:00Z", ended="2026-11-25T11:30:00Z")
+    healed = after(failed, third, recorded=after_failure)
+    assert (healed.state, healed.reason, healed.message) == (BackupState.DONE, "", "")
+
+
+def test_a_run_that_goes_on_changes_nothing_of_the_last_backup() -> None:
+    record = after(DONE, ended(DONE, 0, RESULT))
+    running = run("b-2", created="2026-11-24T11:00:00Z")
+    later = after(DONE, running, recorded=record)
+    assert (later.state, later.run, later.backups) == (BackupState.RUNNING, "b-2", record.backups)
+    finding = backed_up(asking(), later, observed(), None, NOW)
+    assert finding is not None
+    assert (finding.status, finding.reason) == (ConditionStatus.TRUE, Reason.BACKED_UP)
+    assert NEW in finding.message
+
+
+def test_a_restores_job_is_no_backup() -> None:
+    assert after(job(f"{WORKSPACE}-restore-0a1b2c3d", "Complete")) is None
+
+
+def test_another_destination_has_no_backups_of_this_one() -> None:
+    record = after(DONE, ended(DONE, 0, RESULT))
+    moved = after(DONE, ended(DONE, 0, RESULT), recorded=record, to="offsite")
+    assert (moved.destination, moved.backups) == ("offsite", ())
+    assert after(recorded=record, to="") == record, "settings that are not understood"
+
+
+def test_the_request_whose_run_has_begun_is_recorded() -> None:
+    requested = asking(request="now")
+    assert next_record(requested, observed(), "nightly") is None
+    record = next_record(requested, observed(run(names.backup_run(WORKSPACE, "now"))), "nightly")
+    assert record is not None
+    assert record.request == "now"
+
+
+@pytest.mark.parametrize(
+    "backups", ["7", None, [{"name": "x"}], [7], [{"name": "x", "sizeBytes": -1}]]
+)
+def test_a_result_of_another_version_is_no_list(backups: Any) -> None:
+    record = after(DONE, ended(DONE, 0, {"name": NEW, "backups": backups}))
+    assert (record.state, record.backups) == (BackupState.DONE, ())
+
+
+def test_without_spec_backup_nothing_is_said() -> None:
+    assert backed_up(workspace(), None, observed(), None, NOW) is None
+
+
+def test_what_keeps_backups_from_being_made_is_said() -> None:
+    problem = Problem(Reason.STORE_FAILED, "there is no destination")
+    finding = backed_up(asking(), None, observed(), problem, NOW)
+    assert finding is not None
+    assert (finding.status, finding.message) == (ConditionStatus.FALSE, problem.message)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "pause"),
+    [
+        ("*/5 * * * *", timedelta(hours=1)),
+        ("@hourly", timedelta(hours=1)),
+        ("30 2 * * *", timedelta(days=1)),
+        ("@daily", timedelta(days=1)),
+        ("30 2 * * 1", timedelta(days=7)),
+        ("30 2 1 * *", timedelta(days=31)),
+        ("30 2 1 6 *", timedelta(days=366)),
+        ("@yearly", timedelta(days=366)),
+    ],
+)
+def test_a_schedules_fields_bound_its_longest_pause(schedule: str, pause: timedelta) -> None:
+    assert longest_pause(schedule) == pause
+
+
+def test_no_backup_for_longer_than_the_schedule_says_is_overdue_and_stays_so() -> None:
+    requested, seen = asking(), Observed(objects=by_schedule())
+    due = overdue_at(requested, None, seen)
+    assert due == MADE + timedelta(hours=30)
+    before = backed_up(requested, None, seen, None, due - timedelta(seconds=1))
+    assert before is not None
+    assert before.reason == Reason.BACKUP_WAITING
+    for moment in (due, due + timedelta(days=9)):
+        finding = backed_up(requested, None, seen, None, moment)
+        assert finding is not None
+        assert (finding.status, finding.reason) == (ConditionStatus.FALSE, Reason.BACKUP_OVERDUE)
+
+
+def test_a_backup_puts_the_moment_off() -> None:
+    record = BackupRecord(state=BackupState.DONE, succeeded_at=NOW)
+    assert overdue_at(asking(), record, Observed(objects=by_schedule())) == NOW + timedelta(
+        hours=30
+    )
+
+
+def test_without_a_schedule_nothing_is_overdue() -> None:
+    seen = Observed(objects=by_schedule())
+    assert overdue_at(asking(schedule=""), None, seen) is None
+    assert overdue_at(asking(), None, observed()) is None, "there is no CronJob yet"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "standing"),
+    [
+        ("True", "BackedUp", "made"),
+        ("Unknown", "BackupWaiting", "waiting"),
+        ("False", "StoreFailed", "failed"),
+        ("False", "BackupOverdue", "overdue"),
+    ],
+)
+def test_a_resource_counts_by_its_condition(status: str, reason: str, standing: str) -> None:
+    condition = {"type": "BackedUp", "status": status, "reason": reason}
+    assert backup_standing({"status": {"conditions": [condition]}}) == standing
+    assert backup_standing({"status": {"conditions": []}}) is None
+    assert backup_standing({}) is None
