@@ -46,6 +46,8 @@ _COMMANDS: Final = {
     "ModelNotFound": ("aichatctl models remove {name} MODEL",),
     "HostTaken": ("aichatctl edit {name} --set ingress.host=HOST",),
     "Suspended": ("aichatctl resume {name}",),
+    "BackupOverdue": ("aichatctl backup {name} --wait",),
+    "BackupWaiting": ("aichatctl backup {name} --wait",),
     "CrashLoop": ("aichatctl logs {name} --previous",),
 }
 _EVENTS: Final = 5
