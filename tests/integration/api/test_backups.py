@@ -48,8 +48,8 @@ def workspace(cluster: Cluster, api: Served, platform: None, boss: Person) -> It
     assert platform is None
     with api.client(boss.token) as client:
         spec = {"workspaceName": NAME, "models": ["gemma2:2b"]}
-        made = client.post("/api/v1/workspaces", json={"team": TEAM, "spec": spec})
-        assert made.status_code == 201, made.text
+        answer = client.post("/api/v1/workspaces", json={"team": TEAM, "spec": spec})
+        assert answer.status_code == 201, answer.text
         entries = [{"name": name, "sizeBytes": 1, "openWebUI": "0.6.5"} for name in (NEW, OLD)]
         status = {"phase": "Ready", "backup": {"state": "Done", "backups": entries}}
         patch = yaml.safe_dump({"status": status})
@@ -128,8 +128,8 @@ def test_a_clone_is_made_once_with_the_newest_backup(
     tried = calls.post(f"{PATH}:clone", json={"name": "trial"}, params={"dryRun": "true"})
     assert tried.status_code == 200, tried.text
     assert calls.get("/api/v1/workspaces/trial").status_code == 404
-    made = calls.post(f"{PATH}:clone", json={"name": "trial"})
-    assert made.status_code == 201, made.text
+    answer = calls.post(f"{PATH}:clone", json={"name": "trial"})
+    assert answer.status_code == 201, answer.text
     assert calls.post(f"{PATH}:clone", json={"name": "trial"}).status_code == 200
     clone = spec_of(cluster, "trial")
     assert clone["restore"] == {"backup": NEW, "source": NAME, "request": ""}

@@ -32,14 +32,14 @@ _NO_BACKUP: Final = Backup()
 def listed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schemas.backups.BackupList of a workspace."""
     spec, record = document["spec"].get("backup"), document["status"].get("backup") or {}
-    asked = spec or {}
-    request = asked.get("request", "")
+    wish = spec or {}
+    request = wish.get("request", "")
     return {
         "items": [_entry(backup) for backup in record.get("backups") or ()],
         "destination": record.get("destination") or None,
-        "schedule": asked.get("schedule", ""),
-        "timeZone": asked.get("timeZone", _NO_BACKUP.time_zone),
-        "keep": asked.get("keep", _NO_BACKUP.keep) if spec is not None else None,
+        "schedule": wish.get("schedule", ""),
+        "timeZone": wish.get("timeZone", _NO_BACKUP.time_zone),
+        "keep": wish.get("keep", _NO_BACKUP.keep) if spec is not None else None,
         "isWaiting": bool(request) and request != record.get("request", ""),
         "state": record.get("state"),
         "succeededAt": record.get("succeededAt"),

@@ -73,8 +73,8 @@ def backup(
     session.notes.say(f"{name} {'would be' if dry_run else 'is being'} backed up")
     if wait and not dry_run:
         document = waiting.wait(session, answer.document, waiting.BACKED_UP, seconds)
-        made = record_of(document or {}).get("backups") or ()
-        for entry in made[:1]:
+        entries = record_of(document or {}).get("backups") or ()
+        for entry in entries[:1]:
             session.out.say(str(entry["name"]))
 
 

@@ -55,14 +55,14 @@ def _restore(document: Json) -> Json:
 
 
 def _is_current_restore(document: Json) -> bool:
-    asked, carried_out = (
+    desired, carried_out = (
         tuple((restore or {}).get(field) or "" for field in ("backup", "source", "request"))
         for restore in (
             (document.get("spec") or {}).get("restore"),
             _restore(document).get("restore"),
         )
     )
-    return asked == carried_out
+    return desired == carried_out
 
 
 def _remark(document: Json, kind: str, record: Json, *, has_begun: bool) -> str:

@@ -30,7 +30,7 @@ class Backup:
     """A backup, and the pages that it can be used on."""
 
     name: str
-    made: Time | None
+    time: Time | None
     """None where its name does not say when."""
     size: str
     open_webui: str
@@ -84,7 +84,7 @@ def _items(listing: Document, row: Row, now: datetime) -> Iterator[Backup]:
         query = urlencode({"backup": backup["name"]})
         yield Backup(
             name=backup["name"],
-            made=time(backup["madeAt"], now) if backup["madeAt"] else None,
+            time=time(backup["madeAt"], now) if backup["madeAt"] else None,
             size=units.size(backup["sizeBytes"]),
             open_webui=backup["openWebUI"] or TEXTS["not_known"],
             restore_path=f"{row.action('restore')}&{query}",

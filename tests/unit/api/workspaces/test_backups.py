@@ -344,9 +344,9 @@ def _creations(cluster: Cluster) -> list[dict[str, Any]]:
     async def create(*arguments: Any, **_: Any) -> Any:
         body = arguments[1]
         creations.append(body)
-        made = resource(body["metadata"]["name"], spec=body["spec"], version=50)
-        cluster.watch_event(made)
-        return made
+        created = resource(body["metadata"]["name"], spec=body["spec"], version=50)
+        cluster.watch_event(created)
+        return created
 
     cluster.create = create  # type: ignore[method-assign]
     return creations

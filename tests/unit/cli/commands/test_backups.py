@@ -154,8 +154,8 @@ class TestWaiting:
         assert backup_runs.BACKUP.problem(waiting) == "there is no place for backups"
 
     def test_a_restore_is_done_once_it_is_the_one_that_the_spec_asks_for(self) -> None:
-        asked = {"backup": OLD, "request": "two"}
-        spec = {"restore": asked}
+        desired = {"backup": OLD, "request": "two"}
+        spec = {"restore": desired}
         up = [condition("OpenWebUIAvailable")]
 
         def restored(state: str, carried_out: dict[str, Any], conditions: Any) -> dict[str, Any]:
@@ -163,10 +163,10 @@ class TestWaiting:
             status = {"restore": record, "conditions": conditions}
             return {"generation": 1, "spec": spec, "status": status}
 
-        assert backup_runs.is_back(restored("Done", asked, up))
-        assert not backup_runs.is_back(restored("Done", asked, []))
+        assert backup_runs.is_back(restored("Done", desired, up))
+        assert not backup_runs.is_back(restored("Done", desired, []))
         assert not backup_runs.is_back(restored("Done", {"backup": NEW, "request": ""}, up))
-        assert backup_runs.restore_failure(restored("Failed", asked, up)) == "why"
+        assert backup_runs.restore_failure(restored("Failed", desired, up)) == "why"
         assert backup_runs.restore_failure(restored("Failed", {"backup": NEW}, up)) == ""
 
 
