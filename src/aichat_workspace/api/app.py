@@ -13,6 +13,7 @@ from aichat_workspace.api.dependencies import Services, admit
 from aichat_workspace.api.metrics import Metrics, MetricsMiddleware
 from aichat_workspace.api.openapi.document import add_components, serve_document
 from aichat_workspace.api.routes import (
+    backups,
     me,
     openai,
     platform,
@@ -72,6 +73,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.include_router(workspaces.router)
     app.include_router(workspace_details.router)
     app.include_router(spec_lists.router)
+    app.include_router(backups.router)
     app.include_router(prompts.router)
     app.include_router(openai.router)
     app.include_router(team_actions.router)

@@ -41,6 +41,7 @@ from aichat_workspace.api.web.requests.client_address import client_address, net
 from aichat_workspace.api.web.requests.exact_requests import require_exact
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.response_cookies import without_cookies
+from aichat_workspace.api.workspaces.backups import Backups
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs.reader import WorkspaceLogs
@@ -71,6 +72,7 @@ class Services:
     authenticator: Authenticator
     authorizer: Authorizer
     workspaces: Workspaces
+    backups: Backups
     details: WorkspaceDetails
     logs: WorkspaceLogs
     model_servers: ModelServers
@@ -124,6 +126,7 @@ class Services:
         roles = TeamRoles(client, cluster, authorizer, is_own_account=not settings.dev)
         known_addresses = KnownAddresses()
         keys, provider = Keys(client, settings.dev), _provider(settings)
+        workspaces = Workspaces(client, cluster, authorizer)
         authenticator = Authenticator.create(
             client,
             settings.audience,
@@ -137,7 +140,8 @@ class Services:
             cluster=cluster,
             authenticator=authenticator,
             authorizer=authorizer,
-            workspaces=Workspaces(client, cluster, authorizer),
+            workspaces=workspaces,
+            backups=Backups(workspaces, cluster),
             details=WorkspaceDetails(client, cluster),
             logs=WorkspaceLogs(client, cluster),
             model_servers=ModelServers(cluster, connect),

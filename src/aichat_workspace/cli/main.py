@@ -12,6 +12,7 @@ import typer
 from aichat_workspace.cli.commands import (
     about,
     acting,
+    backups,
     bundles,
     changing,
     chatting,
@@ -46,6 +47,7 @@ def build(*, completes: bool = False) -> typer.Typer:
     for group in (
         changing,
         acting,
+        backups,
         reading,
         size_classes,
         following,

@@ -10,9 +10,9 @@ from aichat_workspace.cli.client.api import Json
 from aichat_workspace.cli.client.events import Event
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.following import CHANGES, feed
-from aichat_workspace.cli.render import bring_up
-from aichat_workspace.cli.render.bring_up import BringUp
-from aichat_workspace.cli.render.lines import line
+from aichat_workspace.cli.render import backup_runs, bring_up
+from aichat_workspace.cli.render.bring_up import BringUp, Course
+from aichat_workspace.cli.render.lines import line, plain
 from aichat_workspace.cli.render.workspaces import phase_of
 from aichat_workspace.cli.session import Session
 from aichat_workspace.cli.terminal import Terminal, rich_text
@@ -32,6 +32,10 @@ class Goal:
     """As in `red-chat is not ready`."""
     is_met: Callable[[Json], bool]
     is_deletion: bool = False
+    course: Course = bring_up.COMING_UP
+    """What is shown meanwhile."""
+    failure: Callable[[Json], str] = lambda _: ""
+    """Why it can't be met any more; empty while it can."""
 
 
 READY: Final = Goal("ready", bring_up.is_ready)
@@ -42,6 +46,21 @@ SUSPENDED: Final = Goal(
 )
 DELETED: Final = Goal("deleted", lambda _: False, is_deletion=True)
 MODELS: Final = Goal("complete", lambda document: bring_up.is_true(document, "ModelsReady"))
+BACKED_UP: Final = Goal(
+    "backed up",
+    backup_runs.is_backed_up,
+    course=backup_runs.BACKUP,
+    failure=backup_runs.backup_failure,
+)
+RESTORED: Final = Goal(
+    "restored", backup_runs.is_back, course=backup_runs.RESTORE, failure=backup_runs.restore_failure
+)
+CLONED: Final = Goal(
+    "ready",
+    lambda document: bring_up.is_ready(document) and backup_runs.is_restored(document),
+    course=backup_runs.CLONE,
+    failure=backup_runs.restore_failure,
+)
 
 
 @dataclass
@@ -75,26 +94,30 @@ class _Wait:
 
     def _observe(self, document: Json, now: float) -> None:
         self.progress = self.progress.observe(document, now)
-        if not bring_up.problem_of(document):
+        if not self.goal.course.problem(document):
             self.stalled_since = None
         elif self.stalled_since is None:
             self.stalled_since = now
 
     def check(self, now: float) -> None:
-        """Raise CliError when it is stalled for long, or when the time is over."""
+        """Raise CliError when it has failed, is stalled for long, or when the time is over."""
         document = self.progress.document
         name, words = document["name"], self.goal.words
+        if failure := self.goal.failure(document):
+            raise CliError(
+                f"{name} is not {words}", (plain(failure),), f"aichatctl describe {name}"
+            )
         is_stalled = self.stalled_since is not None and now - self.stalled_since > STALLED_SECONDS
         if is_stalled and not self.goal.is_deletion:
             why = (
-                bring_up.problem_of(document),
+                self.goal.course.problem(document),
                 f"it has been so for {STALLED_SECONDS:.0f} seconds",
             )
             raise CliError(f"{name} is not {words}", why, f"aichatctl describe {name}")
         if now >= self.deadline:
             raise CliError(
                 f"{name} is not {words} after {now - self.progress.began:.0f} seconds",
-                (f"it waits for: {bring_up.missing(document)}",),
+                (f"it waits for: {bring_up.missing(self.progress)}",),
                 f"aichatctl describe {name}; aichatctl wait {name} goes on waiting",
                 ExitCode.TIMED_OUT,
             )
@@ -109,7 +132,7 @@ def wait(
     act, and what the API raises.
     """
     began = time.monotonic()
-    state = _Wait(bring_up.begin(document, began), goal, began + seconds)
+    state = _Wait(bring_up.begin(document, began, goal.course), goal, began + seconds)
     name, team = document["name"], document["team"]
     with view(session.notes) as show, feed(session.api, name=name, team=team) as changes:
         show(state.progress, began)

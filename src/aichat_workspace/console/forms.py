@@ -17,6 +17,7 @@ NEW_FIELDS: Final = {
     "spec.className": "class",
     "spec.models": "models",
     "spec.patterns": "patterns",
+    "spec.backup": "schedule",
 }
 """The fields of a new workspace's form by the API's names."""
 
@@ -55,6 +56,8 @@ class NewWorkspace:
     patterns: tuple[str, ...]
     class_name: str | None = None
     """Empty for no size class; None where nobody has chosen yet."""
+    schedule: str = ""
+    """When the chat is backed up; empty for never."""
 
     @classmethod
     def from_values(cls, values: Values) -> "NewWorkspace":
@@ -66,6 +69,7 @@ class NewWorkspace:
             models=tuple(dict.fromkeys([*written, *values.get("model", ())])),
             patterns=tuple(dict.fromkeys(values.get("pattern", ()))),
             class_name=first(values, "class") if "class" in values else None,
+            schedule=first(values, "schedule"),
         )
 
     def body(self) -> dict[str, Any]:
@@ -74,6 +78,7 @@ class NewWorkspace:
         spec |= {"className": self.class_name} if self.class_name else {}
         spec |= {"models": self.models} if self.models else {}
         spec |= {"patterns": self.patterns} if self.patterns else {}
+        spec |= {"backup": {"schedule": self.schedule}} if self.schedule else {}
         return {"spec": spec, **({"team": self.team} if self.team else {})}
 
 

@@ -14,7 +14,7 @@ from aichat_workspace.console import forms, rendering
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
-from aichat_workspace.console.views import rows, usage, workspaces
+from aichat_workspace.console.views import backups, rows, usage, workspaces
 from aichat_workspace.console.views.states import Document
 from aichat_workspace.foundation.local_path import is_local
 
@@ -152,13 +152,15 @@ async def new_page(
     in_use = await visit.api.get("/api/v1/models")
     patterns = await visit.api.get("/api/v1/patterns")
     platform = await visit.api.get("/api/v1/platform")
-    classes = await _size_classes(visit, form.team if form.team in teams else next(iter(teams), ""))
+    options = await _options(visit, form.team if form.team in teams else next(iter(teams), ""))
+    classes = options["sizeClasses"]
     return visit.page(
         "new.html",
         status,
         form=form,
         size_classes=classes,
         size_class=_chosen_class(form, classes),
+        has_destination=bool(options["backupDestinations"]),
         models_text=forms.join(form.models),
         teams=teams,
         in_use=in_use["inUse"][:_MODELS_SHOWN],
@@ -170,20 +172,19 @@ async def new_page(
     )
 
 
-async def _size_classes(visit: Visit, team: str) -> Sequence[Document]:
-    """Return the size classes that the team may choose, and whether each fits its quota.
+async def _options(visit: Visit, team: str) -> Document:
+    """Return what the team may choose, as size classes and whether each fits its quota.
 
     Who may create workspaces in a team and not list them gets those of all their teams.
     """
     path = "/api/v1/options"
     try:
-        document = await visit.api.get(path, forms.encode_team(team))
+        document: Document = await visit.api.get(path, forms.encode_team(team))
     except ApiProblemError as error:
         if not team or error.problem.status not in (403, 404):
             raise
         document = await visit.api.get(path)
-    classes: Sequence[Document] = document["sizeClasses"]
-    return classes
+    return document
 
 
 def _chosen_class(form: NewWorkspace, classes: Sequence[Document]) -> Document | None:
@@ -228,18 +229,52 @@ async def workspace_page(
     events, events_problem = await _items(visit, f"{path}/events", query)
     gauges, usage_problem = await _gauges(visit, f"{path}/usage", query)
     history, history_problem = await _items(visit, f"{path}/history", query)
+    backup_card = await _backups(visit, document, query)
     return visit.page(
         "workspace.html",
         status,
         workspace=workspaces.workspace(document, diagnosis, now),
         events=workspaces.events(events, now),
         events_problem=events_problem,
+        backups=backup_card,
         gauges=gauges,
         usage_problem=usage_problem,
         history=workspaces.history(history, now),
         history_problem=history_problem,
         **{"credentials": None, "prompt": None, **parts},
     )
+
+
+async def _backups(
+    visit: Visit, document: Document, query: Mapping[str, str]
+) -> backups.Backups | None:
+    """Return the card of a workspace's backups; None where it can't be read."""
+    team, now = document["team"], datetime.now(UTC)
+    try:
+        listing = await visit.api.get(f"{WORKSPACES}/{document['name']}/backups", query)
+        can_change, can_create = [
+            (await visit.api.get("/api/v1/me/can-i", {"verb": verb, "team": team}))["allowed"]
+            for verb in ("patch", "create")
+        ]
+        destinations = await _destinations(visit, team)
+    except ApiProblemError as error:
+        if error.problem.status == 401:
+            raise
+        return None
+    rights = backups.Rights(can_change, can_create, bool(destinations))
+    return backups.backups(document, listing, rows.row(document, now), rights, now)
+
+
+async def _destinations(visit: Visit, team: str) -> Sequence[Document]:
+    """Return where backups may go; nothing for who may read a workspace and not list the team's."""
+    try:
+        document = await visit.api.get("/api/v1/options", {"team": team})
+    except ApiProblemError as error:
+        if error.problem.status not in (403, 404):
+            raise
+        return ()
+    destinations: Sequence[Document] = document["backupDestinations"]
+    return destinations
 
 
 async def _items(

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from aichat_workspace.console import (
+    backup_pages,
     forms,
     model_pages,
     pages,
@@ -32,7 +33,7 @@ from aichat_workspace.foundation.local_path import is_local
 _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 NOT_FOUND: Final = Problem(404, "no-such-page", "")
 _BUG: Final = Problem(500, "bug", "")
-_ACTIONS: Final = ("suspend", "resume", "restart")
+_ACTIONS: Final = ("suspend", "resume", "restart", "backup")
 _UPGRADE_ACTIONS: Final = ("pause", "resume")
 _TEAM: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TEAM_CHANGES: Final[Mapping[str, Callable[[pages.Visit, str, Values], Awaitable[Response]]]] = {
@@ -90,6 +91,10 @@ class Routes:
             self._route("/workspaces/{name}/yaml", self.save_settings, "POST"),
             self._route("/workspaces/{name}/delete", self.show_delete, "GET"),
             self._route("/workspaces/{name}/delete", self.delete, "POST"),
+            self._route("/workspaces/{name}/restore", self.show_restore, "GET"),
+            self._route("/workspaces/{name}/restore", self.restore, "POST"),
+            self._route("/workspaces/{name}/clone", self.show_clone, "GET"),
+            self._route("/workspaces/{name}/clone", self.clone, "POST"),
             self._route("/workspaces/{name}/credentials", self.show_credentials, "POST"),
             self._route("/workspaces/{name}/prompt", self.ask, "POST"),
             self._route("/workspaces/{name}/models", self.add_model, "POST"),
@@ -249,7 +254,7 @@ class Routes:
         return await pages.prompt_page(visit, *_address(request), prompt, model)
 
     async def act(self, request: Request) -> Response:
-        """Suspend, resume or restart a workspace."""
+        """Suspend, resume, restart or back up a workspace."""
         visit, _ = await self._visit_with_form(request)
         name, team = _address(request)
         action = request.url.path.rpartition("/")[2]
@@ -283,6 +288,28 @@ class Routes:
             return await pages.delete_page(visit, name, team, 422, is_mismatch=True)
         await pages.change(visit, "DELETE", f"{pages.WORKSPACES}/{name}", team)
         return visit.redirect("/")
+
+    async def show_restore(self, request: Request) -> Response:
+        """Show what restoring a backup does."""
+        visit, backup = await self._visit(request), request.query_params.get("backup", "")
+        return await backup_pages.restore_page(visit, *_address(request), backup)
+
+    async def restore(self, request: Request) -> Response:
+        """Restore a backup of a workspace whose name was typed."""
+        visit, values = await self._visit_with_form(request)
+        name, team = _address(request)
+        refusal = await backup_pages.restore(visit, name, team, values)
+        return refusal or visit.redirect(_workspace_path(name, team))
+
+    async def show_clone(self, request: Request) -> Response:
+        """Show the form of a clone; the query fills it in."""
+        values = forms.parse_values(request.url.query)
+        return await backup_pages.clone_page(await self._visit(request), *_address(request), values)
+
+    async def clone(self, request: Request) -> Response:
+        """Create a clone of a workspace."""
+        visit, values = await self._visit_with_form(request)
+        return await backup_pages.clone(visit, *_address(request), values)
 
     async def return_to_workspace(self, request: Request) -> Response:
         """Leave the address of an action, which a reload or a bookmark asks for."""

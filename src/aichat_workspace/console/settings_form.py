@@ -82,6 +82,12 @@ GROUPS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("ollama.loadedModels", Kind.NUMBER),
     ),
     "reach": (Field("ingress.host"), Field("access.signUp", Kind.FLAG)),
+    "backup": (
+        Field("backup.schedule"),
+        Field("backup.timeZone"),
+        Field("backup.destination"),
+        Field("backup.keep", Kind.NUMBER),
+    ),
     "lifetime": (
         Field("expiresAfter"),
         Field("expiry", Kind.CHOICE, tuple(Expiry)),

@@ -70,6 +70,9 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "models_help": "By their names at Ollama, one a line, such as gemma2:2b. Models can be"
         " added later.",
         "models_in_use": "In use here",
+        "step_backup": "Backups",
+        "backup_schedule_help": "When chats are backed up, as cron writes it, such as 30 2 * * *."
+        " Only on demand where empty.",
         "step_patterns": "Prompts",
         "patterns_help": "Ready-made system prompts. Each is offered in the chat as a model.",
         "summary": "What will be made",
@@ -139,6 +142,32 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "delete_confirm": "Type {name} to confirm",
         "delete_mismatch": "That is not the name. Type {name}, or cancel.",
         "delete_now": "Delete workspace",
+        # Backups
+        "backups": "Backups",
+        "backup": "Backup",
+        "backup_made": "Made",
+        "backup_version": "Open WebUI",
+        "backup_last": "the last one was made",
+        "backup_schedule": "By the schedule {schedule} ({zone}); the newest {keep} stay",
+        "backup_on_demand": "Only on demand",
+        "back_up_now": "Back up now",
+        "no_backups": "There is no backup yet.",
+        "no_backup_destination": "The platform has no place for backups of this team. Ask the"
+        " platform team.",
+        "restore": "Restore…",
+        "restore_last": "Restore:",
+        "restore_title": "Restore a backup of {name}?",
+        "restore_replaces": "The chats, people and documents that the workspace has now are"
+        " replaced by those of the backup, for good. The chat stops meanwhile, and people sign in"
+        " again. Models and settings stay.",
+        "restore_now": "Restore backup",
+        "clone": "Clone…",
+        "clone_title": "Clone {name}",
+        "clone_help": "A new workspace of the same team, with the settings of this one and the"
+        " chats, people and documents of the backup. Its address and its first administrator are"
+        " its own. What needs a Secret of this workspace is left out, such as connections.",
+        "clone_name": "Name of the clone",
+        "clone_now": "Create clone",
         # Platform
         "platform": "Platform",
         "platform_part": "The first {count} that you may see; there are more.",
@@ -278,6 +307,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "group_quota": "Quota",
         "group_serving": "How models run",
         "group_reach": "How people reach it",
+        "group_backup": "Backups",
         "group_lifetime": "Lifetime",
         "help_about": "The name is for people and may be anything. The cost centre is a label of"
         " the namespace, for tools that count costs.",
@@ -292,6 +322,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         " Ollama chooses.",
         "help_reach": "The host is the name under the platform's domain where it is empty, and has"
         " to be under a domain that the platform allows.",
+        "help_backup": "A schedule as cron writes it, such as 30 2 * * * for half past two each"
+        " night; only on demand where empty. Where no destination is named, the platform's first.",
         "help_lifetime": "An age as 90m, 36h or 30d; never where empty.",
         "field_displayName": "Name for people",
         "field_costCentre": "Cost centre",
@@ -317,6 +349,10 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "field_ollama.loadedModels": "Models in memory",
         "field_ingress.host": "Host",
         "field_access.signUp": "People may register; an administrator lets them in",
+        "field_backup.schedule": "Schedule",
+        "field_backup.timeZone": "Time zone",
+        "field_backup.destination": "Destination",
+        "field_backup.keep": "How many stay",
         "field_expiresAfter": "Ends at an age of",
         "field_expiry": "What happens then",
         "field_deletionPolicy": "When it is deleted",

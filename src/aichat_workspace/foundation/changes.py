@@ -6,10 +6,13 @@ from typing import Any, Final
 
 _ACTIONS: Final[Mapping[str, str]] = {
     "create": "created it",
+    "clone": "created it as a clone",
     "suspend": "suspended it",
     "resume": "resumed it",
     "restart": "restarted it",
     "resetPassword": "gave the administrator a new password",
+    "backup": "asked for a backup",
+    "restore": "restored a backup",
     "delete": "asked to delete it",
 }
 _LISTS: Final = ("spec.models", "spec.patterns", "spec.connections")

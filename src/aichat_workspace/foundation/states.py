@@ -36,6 +36,12 @@ MODELS: Final[Mapping[str, State]] = {
     "Failed": State("failed", "trouble"),
     "Removing": State("being removed", "working"),
 }
+RUNS: Final[Mapping[str, State]] = {
+    "Running": State("under way", "working"),
+    "Done": State("done", "good"),
+    "Failed": State("failed", "trouble"),
+}
+"""The states of a backup or a restore (domain/v1alpha1/backup.py)."""
 STEPS: Final[Mapping[str, str]] = {
     "Provisioned": "namespace, quota, walls",
     "OllamaAvailable": "model server",
@@ -54,3 +60,8 @@ def phase_state(phase: str) -> State:
 def model_state(state: str) -> State:
     """Return the state of a model or pattern; an unknown one is shown as it is."""
     return MODELS.get(state, State(state, "idle"))
+
+
+def run_state(state: str) -> State:
+    """Return the state of a backup or a restore; an unknown one is shown as it is."""
+    return RUNS.get(state, State(state, "idle"))

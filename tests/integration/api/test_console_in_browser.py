@@ -18,6 +18,12 @@ TEAM = TEAMS[0]
 PAGE = f"/workspaces/{NAME}?team={TEAM}"
 MARK = "apps.aichatworkspaces.io/upgrades"
 _PATIENCE_MILLISECONDS = 90_000
+_S3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
+_PLACES = {
+    "destinations": [{"name": "offsite", "s3": _S3}],
+    "passphraseSecretName": "passphrase",
+}
+_BACKUP = {"name": "20261201T023000Z-0f3b9c2d", "sizeBytes": 46 * 2**20, "openWebUI": "0.6.5"}
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +117,35 @@ def test_a_team_lead_sees_no_way_to_pause_upgrades(
     page.goto("/platform")
     expect(page.locator("#upgrade")).to_contain_text("can pause")
     expect(page.get_by_role("button", name="Pause upgrades")).to_have_count(0)
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_a_backup_is_asked_for_and_restored_once_the_name_is_typed(
+    chromium: Browser, cluster: Cluster, api: Served, boss: Person, *, has_script: bool
+) -> None:
+    name, backup = f"backed-up-{'by' if has_script else 'without'}-script", _BACKUP["name"]
+    cluster.apply(platform({"backup": _PLACES}))
+    sample = console_samples.ready(name, models=["gemma2:2b"], team=TEAM)
+    sample["status"]["backup"] = {"state": "Done", "backups": [_BACKUP]}
+    console_samples.put(cluster, sample)
+    with chromium.new_context(base_url=api.url, java_script_enabled=has_script) as context:
+        page = context.new_page()
+        page.set_default_timeout(_PATIENCE_MILLISECONDS)
+        sign_in(page, boss)
+        page.goto(f"/workspaces/{name}?team={TEAM}")
+        card = page.locator("#backups")
+        expect(card).to_contain_text(backup)
+        expect(card).to_contain_text("46.0 MiB")
+        card.get_by_role("button", name="Back up now").click()
+        expect(card).to_contain_text("under way", timeout=_PATIENCE_MILLISECONDS)
+        assert cluster.get("aiws", name, "-n", TEAM)["spec"]["backup"]["request"]
+
+        card.get_by_role("link", name="Restore…").click()
+        expect(page.locator("h1")).to_have_text(f"Restore a backup of {name}?")
+        page.locator("#confirm").fill("another")
+        page.get_by_role("button", name="Restore backup").click()
+        expect(page.locator("#mismatch")).to_contain_text("That is not the name")
+        page.locator("#confirm").fill(name)
+        page.get_by_role("button", name="Restore backup").click()
+        expect(page.locator("#backups")).to_be_visible()
+        assert cluster.get("aiws", name, "-n", TEAM)["spec"]["restore"]["backup"] == backup

@@ -47,6 +47,7 @@ _SPEC: Final = {"suspended": True}
 _PATTERN: Final = {"name": "explain_code"}
 _CONNECTION: Final = {"name": "c", "url": "https://a.example.org/v1", "secretName": "s"}
 _CHAT: Final = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+_BACKUP: Final = "20261201T023000Z-0f3b9c2d"
 _TEXT: Final = {"model": "m", "input": "x"}
 OF_ONE: Final = (
     Deed("read", "get", "GET", "", (200,)),
@@ -66,6 +67,9 @@ OF_ONE: Final = (
     Deed("read a model", "get", "GET", "/models/none", (404,)),
     Deed("reset the password", "patch", "POST", ":resetPassword?dryRun=true", (202,)),
     Deed("restart", "patch", "POST", ":restart?dryRun=true", (409,)),
+    Deed("list backups", "get", "GET", "/backups", (200,)),
+    Deed("back up", "patch", "POST", ":backup?dryRun=true", (409,)),
+    Deed("restore", "patch", "POST", ":restore?dryRun=true", (422,), body={"backup": _BACKUP}),
     Deed("suspend", "patch", "POST", ":suspend", (200,)),
     Deed("resume", "patch", "POST", ":resume", (202,)),
     Deed("suspend what was resumed", "patch", "POST", ":suspend", (202,)),

@@ -31,7 +31,7 @@ def validator(command: str) -> Any:
 
 
 ALL = every_command()
-_NAMED = ("get", "describe", "events", "history", "credentials", "models list", "usage")
+_NAMED = ("get", "describe", "backups", "events", "history", "credentials", "models list", "usage")
 _ARGUMENTS = {name: ["red-chat"] for name in _NAMED} | {
     name: ["bob", "--role", "editor"] for name in ("invite", "members invite", "tokens create")
 }

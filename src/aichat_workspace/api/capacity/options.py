@@ -10,7 +10,8 @@ from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds, quantity
-from aichat_workspace.domain.policy import choices, effective_spec
+from aichat_workspace.domain.policy import backups, choices, effective_spec
+from aichat_workspace.domain.v1alpha1.backup import BackupDestination
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.foundation.metadata import annotations
@@ -70,6 +71,7 @@ class Options:
             "tolerationKeys": list(platform.allowed.toleration_keys),
             "signIn": list(platform.allowed.sign_in),
             "sizeClasses": size_class_options.documents(platform, scope, team, room),
+            "backupDestinations": _destinations(platform, scope, team),
             "newWorkspace": _new_workspace(platform),
             "workspaces": room,
         }
@@ -114,6 +116,32 @@ class Options:
 
 def _count(status: Json, part: str) -> int:
     return int(quantity.parse((status.get(part) or {}).get(_COUNT, "0")))
+
+
+def _destinations(platform: PlatformSpec, scope: Scope, team: str | None) -> Documents:
+    """Return a schemas.options.BackupDestinationChoice for each that the team, or any of the teams
+    in the scope, may choose."""
+    if team is not None:
+        choices_of_team = backups.destinations_of_team(team, platform)
+        default = choices_of_team[0] if choices_of_team else None
+    else:
+        choices_of_team, default = _open_to_any(platform, scope), None
+    return [
+        {
+            "name": destination.name,
+            "description": destination.description,
+            "isDefault": destination is default,
+        }
+        for destination in choices_of_team
+    ]
+
+
+def _open_to_any(platform: PlatformSpec, scope: Scope) -> tuple[BackupDestination, ...]:
+    return tuple(
+        destination
+        for destination in platform.backup.destinations
+        if not destination.allowed_teams or any(team in scope for team in destination.allowed_teams)
+    )
 
 
 def _new_workspace(platform: PlatformSpec) -> dict[str, Any]:

@@ -51,14 +51,14 @@ from aichat_workspace.domain import names
 
 router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=AUTHENTICATED)
 
-_ETAG: Final = {
+ETAG: Final = {
     "ETag": {
         "description": "For If-Match and If-None-Match; a dry run has none.",
         "schema": {"type": "string"},
     }
 }
 _LIST_SECONDS: Final = 60.0
-_LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
+LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
 _PREFERENCE_APPLIED: Final = {
     preferences.APPLIED: {
         "description": "`wait=N` where that of Prefer was used.",
@@ -97,6 +97,9 @@ _LINKS: Final = {
         "suspend_workspace",
         "resume_workspace",
         "restart_workspace",
+        "back_up_workspace",
+        "list_backups",
+        "clone_workspace",
         "delete_workspace",
         "read_diagnosis",
         "list_events",
@@ -165,7 +168,7 @@ def document_response(
         status: {
             "description": description,
             "model": model,
-            "headers": {**_ETAG, **headers},
+            "headers": {**ETAG, **headers},
             **links,
         }
     }
@@ -175,7 +178,7 @@ _LIST_RESPONSE: Final[dict[int | str, Any]] = {
     200: {
         "description": "A page; with `fields` as another media type, for clients with types.",
         "model": WorkspaceList,
-        "headers": _ETAG,
+        "headers": ETAG,
         "content": {
             PARTIAL: {"schema": {"$ref": f"#/components/schemas/{PartialWorkspaceList.__name__}"}}
         },
@@ -183,7 +186,7 @@ _LIST_RESPONSE: Final[dict[int | str, Any]] = {
 }
 
 
-def _location(view: View) -> str:
+def location(view: View) -> str:
     return f"/api/v1/workspaces/{view.name}?team={view.team}"
 
 
@@ -239,11 +242,11 @@ async def _as_async(pieces: Iterable[bytes]) -> Pieces:
     summary="Create a workspace",
     status_code=201,
     responses={
-        **document_response(201, "Made; it comes up now.", headers=_LOCATION),
+        **document_response(201, "Made; it comes up now.", headers=LOCATION),
         200: {
             "description": "The same request has made it before; or what a dry run would make.",
             "model": WorkspaceDocument,
-            "headers": {**_ETAG, **_LOCATION},
+            "headers": {**ETAG, **LOCATION},
         },
         **responses(409, 415),
     },
@@ -254,7 +257,7 @@ async def create_workspace(
     """Names are unique in the whole cluster. Creation is idempotent: if in doubt, send it again."""
     view, is_new = await services.workspaces.create(caller, body, dry_run=query.dry_run)
     status = 201 if is_new and not query.dry_run else 200
-    return workspace_response(view, status, dry_run=query.dry_run, Location=_location(view))
+    return workspace_response(view, status, dry_run=query.dry_run, Location=location(view))
 
 
 @router.get(

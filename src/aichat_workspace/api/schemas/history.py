@@ -11,11 +11,14 @@ class Action(StrEnum):
     """What was done, in one word."""
 
     CREATE = "create"
+    CLONE = "clone"
     EDIT = "edit"
     SUSPEND = "suspend"
     RESUME = "resume"
     RESTART = "restart"
     RESET_PASSWORD = "resetPassword"  # noqa: S105  (an action)
+    BACKUP = "backup"
+    RESTORE = "restore"
     DELETE = "delete"
 
 

@@ -53,6 +53,17 @@ class SizeClassChoice(ApiModel):
     obstacle: str = Field(description="Why it does not fit; empty where it does.")
 
 
+class BackupDestinationChoice(ApiModel):
+    """A place that backups may go to."""
+
+    name: str = Field(description="For spec.backup.destination.")
+    description: str = Field(description="What it is for; empty for nothing said.")
+    is_default: bool = Field(
+        description="Whether the backups of a workspace that names none go there; false for each "
+        "without `team`."
+    )
+
+
 class WorkspaceQuota(ApiModel):
     """How many workspaces a team may have, by the narrowest of its own quotas."""
 
@@ -96,6 +107,9 @@ class OptionsDocument(ApiModel):
                     "obstacle": "",
                 }
             ],
+            "backupDestinations": [
+                {"name": "offsite", "description": "Another region", "isDefault": True}
+            ],
         }
     )
 
@@ -129,4 +143,8 @@ class OptionsDocument(ApiModel):
     size_classes: tuple[SizeClassChoice, ...] = Field(
         description="The platform's size classes that the team may choose or, without `team`, any "
         "of your teams, in the platform's order."
+    )
+    backup_destinations: tuple[BackupDestinationChoice, ...] = Field(
+        description="Where backups may go, for the team or, without `team`, for any of your teams, "
+        "in the platform's order."
     )

@@ -168,6 +168,7 @@ class PlatformDocument(ApiModel):
                 "issuers": [],
                 "signIn": [],
             },
+            "backupPassphrase": True,
             "tls": True,
             "version": "1.0.0",
         }
@@ -187,5 +188,9 @@ class PlatformDocument(ApiModel):
         description="Registries that models may come from; any when empty."
     )
     allowed: Choices = Field(description="What a workspace may choose by name.")
+    backup_passphrase: bool = Field(
+        description="Whether the settings name what seals credentials in backups; without it none "
+        "are made."
+    )
     tls: bool = Field(description="Whether workspaces are served by TLS.")
     version: str = Field(description="This API's.")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -464,7 +465,7 @@ class Workspaces:
 
     def _require_change_within_limits(self, spec: dict[str, Any], current: View) -> None:
         stored = current.document["spec"]
-        _require_valid(spec, stored)
+        require_valid(spec, stored)
         if (new_spec := _parse_spec(spec)) is not None:
             self._require_within_limits(new_spec, current.team, _parse_spec(stored))
 
@@ -522,7 +523,8 @@ def _has_same_base(first: View, second: View) -> bool:
 
 
 def _manifest(caller: Caller, body: WorkspaceCreate, now: datetime) -> Json:
-    creation = changes.Change(Action.CREATE, ())
+    is_clone = body.spec.restore is not None and body.spec.restore.source is not None
+    creation = changes.Change(Action.CLONE if is_clone else Action.CREATE, ())
     entry = record.entry(creation, caller.username, now, request_id())
     return {
         "apiVersion": names.API_VERSION,
@@ -544,12 +546,14 @@ def _spec_document(spec: WorkspaceSpec) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
-def _require_valid(spec: dict[str, Any], stored: dict[str, Any]) -> None:
+def require_valid(
+    spec: Mapping[str, Any], stored: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     """Raise ProblemError (422) with every field that is wrong.
 
     What is stored already, as under another version's rules, is allowed to stay.
     """
-    stored_errors = _spec_errors(stored)
+    stored_errors = _spec_errors(stored) if stored else []
     errors = [error for error in _spec_errors(spec) if error not in stored_errors]
     if errors:
         raise problems.invalid(
@@ -561,7 +565,7 @@ def _require_valid(spec: dict[str, Any], stored: dict[str, Any]) -> None:
         )
 
 
-def _spec_errors(spec: dict[str, Any]) -> list[ErrorDetails]:
+def _spec_errors(spec: Mapping[str, Any]) -> list[ErrorDetails]:
     """Return every field that is wrong, with its value."""
     try:
         WorkspaceSpec.model_validate(spec, by_alias=True, by_name=False)

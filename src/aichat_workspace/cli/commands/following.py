@@ -32,6 +32,8 @@ class Aim(StrEnum):
     READY = "ready"
     CREATED = "created"
     MODELS = "models"
+    BACKUP = "backup"
+    RESTORE = "restore"
     SUSPENDED = "suspended"
     DELETED = "deleted"
 
@@ -47,6 +49,8 @@ _GOALS: Final = {
     Aim.READY: waiting.READY,
     Aim.CREATED: waiting.CREATED,
     Aim.MODELS: waiting.MODELS,
+    Aim.BACKUP: waiting.BACKED_UP,
+    Aim.RESTORE: waiting.RESTORED,
     Aim.SUSPENDED: waiting.SUSPENDED,
     Aim.DELETED: waiting.DELETED,
 }

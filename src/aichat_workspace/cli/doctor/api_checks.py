@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from aichat_workspace.cli.client.api import Json, workspace_path
+from aichat_workspace.cli.doctor import backup_checks
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.description import finding_text
@@ -64,6 +65,7 @@ def check(session: Session) -> Iterator[Finding]:
     yield from rights(identity, session.api.rights)
     yield from _workspaces(session)
     yield from _platform(session)
+    yield from backup_checks.platform(session)
 
 
 def clock(date: str, now: float) -> Finding:
@@ -202,6 +204,7 @@ def _workspaces(session: Session) -> Iterator[Finding]:
         yield Finding("AC401", Category.WORKSPACES, Severity.GOOD, text)
     for document in troubled:
         yield from _diagnosis(session, document)
+    yield from backup_checks.workspaces(documents)
     urls = [str((document.get("status") or {}).get("url") or "") for document in documents]
     if host := next(filter(None, (urlsplit(url).hostname for url in urls)), None):
         yield dns(host)
@@ -214,8 +217,8 @@ def dns(host: str) -> Finding:
     except (OSError, UnicodeError) as error:  # a label may be too long for the system
         text = f"{host} has no address here: {getattr(error, 'strerror', None) or error}"
         fix = "ask the platform team for a DNS record of all names below the platform's domain"
-        return Finding("AC403", Category.WORKSPACES, Severity.NOTE, text, fix)
-    return Finding("AC403", Category.WORKSPACES, Severity.GOOD, f"{host} has an address")
+        return Finding("AC404", Category.WORKSPACES, Severity.NOTE, text, fix)
+    return Finding("AC404", Category.WORKSPACES, Severity.GOOD, f"{host} has an address")
 
 
 def _diagnosis(session: Session, document: Json) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """How a workspace comes up: each step with its seconds, each model with its bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,9 +19,6 @@ from aichat_workspace.cli.render.workspaces import condition, models_of, phase_o
 from aichat_workspace.foundation import states, units
 
 Json = dict[str, Any]
-_STEPS: Final = tuple(
-    (kind, states.STEPS[kind]) for kind in ("Provisioned", "OllamaAvailable", "OpenWebUIAvailable")
-)
 _BAR: Final = 24
 _LABEL: Final = 28
 _DONE: Final = Span("✓", Style.GOOD)
@@ -31,33 +28,24 @@ _FAILED: Final = Span("▲", Style.BAD)
 
 
 @dataclass(frozen=True, slots=True)
-class BringUp:
-    """A workspace as it was last seen, and when each step was done."""
+class Step:
+    """One step of what is followed."""
 
-    document: Json
-    began: float
-    """When it was first looked at, in seconds of any clock."""
-    done_at: Mapping[str, float] = field(default_factory=dict)
-    """When each step or model was first seen done, by its name."""
-
-    def observe(self, document: Json, now: float) -> "BringUp":
-        """Return it with a newer state."""
-        done = {name for name, is_done in _progress(document) if is_done}
-        times = {name: self.done_at.get(name, now) for name in done}
-        return replace(self, document=document, done_at=times)
+    label: str
+    is_done: Callable[[Json], bool]
+    remark: Callable[[Json], str]
+    """What it is at, in one word; empty before it has begun."""
 
 
-def begin(document: Json, now: float) -> BringUp:
-    """Return the first state; what is done already has taken no time."""
-    return BringUp(document, now).observe(document, now)
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is followed: its steps, and what is in their way."""
 
-
-def _progress(document: Json) -> Iterator[tuple[str, bool]]:
-    """Yield every step and model, and whether it is done."""
-    for kind, label in _STEPS:
-        yield label, is_true(document, kind)
-    for model in models_of(document):
-        yield str(model["name"]), model.get("state") == "Ready"
+    steps: tuple[Step, ...]
+    problem: Callable[[Json], str]
+    """What a person has to mend; empty while time is enough."""
+    has_models: bool = True
+    """Whether downloads are part of it."""
 
 
 def is_true(document: Json, kind: str) -> bool:
@@ -86,30 +74,88 @@ def problem_of(document: Json) -> str:
     return str(stalled.get("message") or stalled.get("reason") or "a person has to act")
 
 
+def condition_step(kind: str) -> Step:
+    """Return the step that a condition tells."""
+    return Step(
+        states.STEPS[kind],
+        lambda document: is_true(document, kind),
+        lambda document: _begun(condition(document, kind)),
+    )
+
+
+def _begun(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("reason") or "begun") if entry else ""
+
+
+COMING_UP: Final = Course(
+    tuple(
+        condition_step(kind) for kind in ("Provisioned", "OllamaAvailable", "OpenWebUIAvailable")
+    ),
+    problem_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BringUp:
+    """A workspace as it was last seen, and when each step was done."""
+
+    document: Json
+    began: float
+    """When it was first looked at, in seconds of any clock."""
+    done_at: Mapping[str, float] = field(default_factory=dict)
+    """When each step or model was first seen done, by its name."""
+    course: Course = COMING_UP
+
+    def observe(self, document: Json, now: float) -> "BringUp":
+        """Return it with a newer state."""
+        done = {name for name, is_done in _progress(self.course, document) if is_done}
+        times = {name: self.done_at.get(name, now) for name in done}
+        return replace(self, document=document, done_at=times)
+
+
+def begin(document: Json, now: float, course: Course = COMING_UP) -> BringUp:
+    """Return the first state; what is done already has taken no time."""
+    return BringUp(document, now, course=course).observe(document, now)
+
+
+def _progress(course: Course, document: Json) -> Iterator[tuple[str, bool]]:
+    """Yield every step and model, and whether it is done."""
+    for step in course.steps:
+        yield step.label, step.is_done(document)
+    for model in _models(course, document):
+        yield str(model["name"]), model.get("state") == "Ready"
+
+
+def _models(course: Course, document: Json) -> list[Json]:
+    return models_of(document) if course.has_models else []
+
+
 def live_lines(bring_up: BringUp, now: float, width: int) -> list[Line]:
     """Return the live view at a moment."""
     document = bring_up.document
     lines = [fit(spans, width) for spans in _step_lines(bring_up, now)]
-    lines += [fit(_model_line(bring_up, model, width), width) for model in models_of(document)]
-    problem = problem_of(document)
+    lines += [
+        fit(_model_line(bring_up, model, width), width)
+        for model in _models(bring_up.course, document)
+    ]
+    problem = bring_up.course.problem(document)
     if problem:
         lines += paragraph(plain(problem), width, first=(Span("  "), _FAILED, Span(" ")), indent=4)
     return lines
 
 
 def _step_lines(bring_up: BringUp, now: float) -> Iterator[Line]:
-    for kind, label in _STEPS:
-        done_at = bring_up.done_at.get(label)
+    for step in bring_up.course.steps:
+        done_at = bring_up.done_at.get(step.label)
         seconds = (now if done_at is None else done_at) - bring_up.began
-        entry = condition(bring_up.document, kind)
         sign, remark = _DONE, ""
         if done_at is None:
-            sign = _WORKING if entry else _WAITING
-            remark = plain(str(entry.get("reason") or ""))
+            remark = plain(step.remark(bring_up.document))
+            sign = _WORKING if remark else _WAITING
         yield (
             Span("  "),
             sign,
-            Span(f" {label:<{_LABEL}} {seconds:6.1f} s"),
+            Span(f" {step.label:<{_LABEL}} {seconds:6.1f} s"),
             Span(f"   {remark}" if remark else "", Style.FAINT),
         )
 
@@ -168,15 +214,15 @@ def plain_lines(bring_up: BringUp, earlier: BringUp | None, now: float) -> Itera
     if phase != before:
         yield f"{now - bring_up.began:7.1f} s  {states.phase_state(phase).word}"
     tenths = {} if earlier is None else _tenths(earlier.document)
-    for model in models_of(bring_up.document):
+    for model in _models(bring_up.course, bring_up.document):
         tenth = _tenths(bring_up.document).get(str(model["name"]))
         if tenth is not None and tenth != tenths.get(str(model["name"])):
             yield (
                 f"{now - bring_up.began:7.1f} s  {plain(words.progress_of(model))}"
                 f"{_transfer(model)}"
             )
-    problem = problem_of(bring_up.document)
-    if problem and (earlier is None or problem != problem_of(earlier.document)):
+    problem = bring_up.course.problem(bring_up.document)
+    if problem and (earlier is None or problem != bring_up.course.problem(earlier.document)):
         yield f"{now - bring_up.began:7.1f} s  needs you: {plain(problem)}"
 
 
@@ -189,8 +235,9 @@ def _tenths(document: Json) -> dict[str, int]:
     }
 
 
-def missing(document: Json) -> str:
-    """Return what a workspace waits for, in one line."""
-    message = condition(document, "Ready").get("message")
-    waiting = [name for name, is_done in _progress(document) if not is_done]
+def missing(bring_up: BringUp) -> str:
+    """Return what is waited for, in one line."""
+    document, course = bring_up.document, bring_up.course
+    message = condition(document, "Ready").get("message") if course is COMING_UP else ""
+    waiting = [name for name, is_done in _progress(course, document) if not is_done]
     return plain(str(message or ", ".join(waiting) or phase_of(document)))

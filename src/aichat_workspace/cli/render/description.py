@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from aichat_workspace.cli.render.backups import last_backup
 from aichat_workspace.cli.render.history import history_table
 from aichat_workspace.cli.render.lines import (
     BLANK,
@@ -45,6 +46,8 @@ _COMMANDS: Final = {
     "ModelNotFound": ("aichatctl models remove {name} MODEL",),
     "HostTaken": ("aichatctl edit {name} --set ingress.host=HOST",),
     "Suspended": ("aichatctl resume {name}",),
+    "BackupOverdue": ("aichatctl backup {name} --wait",),
+    "BackupWaiting": ("aichatctl backup {name} --wait",),
     "CrashLoop": ("aichatctl logs {name} --previous",),
 }
 _EVENTS: Final = 5
@@ -144,6 +147,8 @@ def _facts(document: Json, now: datetime, width: int | None) -> Iterator[Line]:
     if quota:
         limits = ", ".join(f"{key} {value}" for key, value in quota.items())
         yield from _labelled("Quota", limits, width)
+    if backup := last_backup(document, now):
+        yield from _labelled("Backed up", backup.text, width)
     if status.get("expiresAt"):
         yield from _labelled("Ends", str(status["expiresAt"]), width)
     if document.get("requestedBy"):

@@ -33,6 +33,7 @@ _WIDE: Final = (
     Column("REQUESTED BY", rank=7, min_width=12),
     Column("COST CENTRE", rank=9, min_width=8),
     Column("DISPLAY NAME", rank=10, min_width=12),
+    Column("BACKED UP", rank=11, min_width=9),
     Column("NAMESPACE", rank=8, min_width=12),
     _COLUMNS[-1],
 )
@@ -111,6 +112,16 @@ def _row(document: Json, now: datetime, *, wide: bool) -> Sequence[Span]:
             Span(plain(str(document.get("requestedBy") or ""))),
             Span(plain(str(spec.get("costCentre") or ""))),
             Span(plain(str(spec.get("displayName") or ""))),
+            _backed_up(status.get("backup") or {}, now),
             Span(plain(str(namespace))),
         ]
     return [*cells, Span(plain(hint(document)), Style.FAINT)]
+
+
+def _backed_up(record: Json, now: datetime) -> Span:
+    """Return how long ago a workspace was backed up, and whether the last run failed."""
+    succeeded_at = record.get("succeededAt")
+    age = units.age(units.seconds_since(str(succeeded_at), now)) if succeeded_at else "-"
+    if record.get("state") == "Failed":
+        return Span(f"{age} ▲ failed", Style.BAD)
+    return Span(age)

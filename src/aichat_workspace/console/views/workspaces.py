@@ -29,6 +29,8 @@ _FIXED_BY: Final[Mapping[str, str]] = {
     Reason.MODEL_TOO_LARGE: "storage.ollama.size",
     Reason.MODEL_NEEDS_MEMORY: "resources.ollama.memoryLimit",
     Reason.EXPIRES_SOON: "expiresAfter",
+    Reason.BACKUP_DESTINATION_NOT_ALLOWED: "backup.destination",
+    Reason.BACKUP_DESTINATION_NOT_FOUND: "backup.destination",
     Reason.HOST_NOT_ALLOWED: "ingress.host",
     Reason.HOST_TAKEN: "ingress.host",
     **dict.fromkeys(

@@ -171,3 +171,26 @@ async def test_many_who_ask_cost_one_list_of_each_kind() -> None:
 async def test_a_query_that_is_none_is_refused(query: str) -> None:
     async with calling() as (_, client):
         assert (await client.get(f"{PATH}?{query}")).status_code == 422
+
+
+async def test_the_destinations_of_backups_are_those_that_the_team_may_choose() -> None:
+    s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
+    destinations = [
+        {"name": "attic", "s3": s3, "allowedTeams": ["blue"]},
+        {"name": "offsite", "description": "Another region", "s3": s3},
+    ]
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        _put_platform(cluster, {"backup": {"destinations": destinations}})
+        of_red = (await client.get(PATH, params={"team": "red"})).json()["backupDestinations"]
+        assert of_red == [{"name": "offsite", "description": "Another region", "isDefault": True}]
+        of_blue = (await client.get(PATH, params={"team": "blue"})).json()["backupDestinations"]
+        assert [(entry["name"], entry["isDefault"]) for entry in of_blue] == [
+            ("attic", True),
+            ("offsite", False),
+        ]
+        cluster.allows = only_in("red")
+        cluster.services.authorizer._answers._answers.clear()
+        of_mine = (await client.get(PATH)).json()["backupDestinations"]
+        assert [entry["name"] for entry in of_mine] == ["offsite"]
+        assert not of_mine[0]["isDefault"]

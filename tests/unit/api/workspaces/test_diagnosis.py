@@ -150,3 +150,23 @@ def test_nothing_is_known_of_a_platform_without_conditions() -> None:
     for platform, text in ((None, "no AIChatPlatform"), ({}, "has not said anything")):
         diagnosis = diagnose_platform(platform)
         assert (diagnosis["isKnown"], text in diagnosis["summary"]) == (False, True)
+
+
+def test_backups_and_restores_that_fail_are_findings_of_a_chat_that_runs() -> None:
+    status = {
+        "phase": "Ready",
+        "conditions": [
+            condition("Ready", "True", "Ready"),
+            condition("BackedUp", "False", "BackupOverdue", "a backup is overdue"),
+            condition("Restored", "False", "RunFailed", "the backup is another workspace's"),
+        ],
+    }
+    findings = Diagnosis.model_validate(diagnose(status)).findings
+    assert [(finding.condition, finding.reason, finding.advice) for finding in findings] == [
+        ("BackedUp", "BackupOverdue", Reason.BACKUP_OVERDUE.fix),
+        ("Restored", "RunFailed", Reason.RUN_FAILED.fix),
+    ]
+    waiting = condition("BackedUp", "Unknown", "BackupWaiting", "no backup has been made yet")
+    status["conditions"] = [condition("Ready", "True", "Ready"), waiting]
+    (finding,) = Diagnosis.model_validate(diagnose(status)).findings
+    assert finding.severity == "Waiting"

@@ -157,7 +157,7 @@ def test_a_clock_that_would_spoil_tokens_is_a_problem(
 )
 def test_a_chat_whose_name_has_no_address_here_is_noted(host: str, severity: Severity) -> None:
     finding = api_checks.dns(host)
-    assert (finding.code, finding.severity) == ("AC403", severity)
+    assert (finding.code, finding.severity) == ("AC404", severity)
 
 
 @contextmanager

@@ -15,6 +15,9 @@ ModelsOf = Callable[[Spec], tuple[str, ...]]
 _LISTS: Final = (MODELS, PATTERNS, CONNECTIONS)
 _SUSPENDED: Final = "spec.suspended"
 _RESTART: Final = "spec.restart."
+_BACKUP: Final = "spec.backup."
+_BACKUP_REQUEST: Final = "spec.backup.request"
+_RESTORE: Final = "spec.restore."
 _PASSWORD_RESET: Final = "spec.access.passwordReset"  # noqa: S105  (a path)
 
 
@@ -72,6 +75,10 @@ def _action(fields: tuple[str, ...], after: Spec) -> Action:
         return Action.SUSPEND if after.get("suspended") else Action.RESUME
     if all(field.startswith(_RESTART) for field in fields):
         return Action.RESTART
+    if _BACKUP_REQUEST in fields and all(field.startswith(_BACKUP) for field in fields):
+        return Action.BACKUP
+    if after.get("restore") and all(field.startswith(_RESTORE) for field in fields):
+        return Action.RESTORE
     return Action.RESET_PASSWORD if fields == (_PASSWORD_RESET,) else Action.EDIT
 
 

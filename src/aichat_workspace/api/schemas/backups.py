@@ -1,0 +1,100 @@
+"""Bodies about backups, restores and clones."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field, StrictBool
+
+from aichat_workspace.api.schemas.base import ApiModel, RequestBody, with_example
+from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.backup import BackupEntry, BackupName, BackupState
+from aichat_workspace.domain.v1alpha1.field_types import DnsLabel
+
+_NAME: str = "20261201T023000Z-0f3b9c2d"
+_UNLISTED: Any = Field(
+    default=False,
+    description="Take a backup that the list does not have, as one older than the newest twenty. "
+    "If the store does not have it either, the workspace's condition Restored says so.",
+)
+
+
+class BackupDocument(BackupEntry):
+    """A backup of a workspace."""
+
+    made_at: datetime | None = Field(
+        description="When it was made, by its name; null for a name that does not say it."
+    )
+
+
+class BackupList(ApiModel):
+    """The backups of a workspace, when they are made, and how the last run went."""
+
+    model_config = with_example(
+        {
+            "items": [
+                {
+                    "name": _NAME,
+                    "sizeBytes": 48_234_496,
+                    "openWebUI": "0.6.5",
+                    "madeAt": "2026-12-01T02:30:00Z",
+                }
+            ],
+            "destination": "offsite",
+            "schedule": "30 2 * * *",
+            "timeZone": "Etc/UTC",
+            "keep": 7,
+            "isWaiting": False,
+            "state": "Done",
+            "succeededAt": "2026-12-01T02:30:09Z",
+            "finishedAt": "2026-12-01T02:30:09Z",
+            "reason": "",
+            "message": "",
+        }
+    )
+
+    items: tuple[BackupDocument, ...] = Field(
+        description="The newest first, as of the last run; older ones than the newest twenty may "
+        "be there, too."
+    )
+    destination: str | None = Field(description="Where they are; null before the first run.")
+    schedule: str = Field(description="When they are made, as cron writes it; empty for never.")
+    time_zone: str = Field(description="The time zone of the schedule.")
+    keep: int | None = Field(description="How many stay; null for a workspace without backups.")
+    is_waiting: bool = Field(description="Whether one was asked for whose run has not begun.")
+    state: BackupState | None = Field(
+        description="How the last run went or goes; null before the first."
+    )
+    succeeded_at: datetime | None = Field(description="When a backup was last made; null: never.")
+    finished_at: datetime | None = Field(description="When the last run ended; null: never.")
+    reason: str = Field(description="Why the last run failed, in one word; else empty.")
+    message: str = Field(description="What is wrong and what to do; else empty.")
+
+
+class RestoreRequest(RequestBody):
+    """The backup to restore."""
+
+    model_config = with_example({"backup": _NAME})
+
+    backup: BackupName = Field(description="Its name, as the list has it.")
+    source: DnsLabel | None = Field(
+        default=None,
+        description="Another workspace of the team, whose backup it is; this one when left out.",
+    )
+    unlisted: StrictBool = _UNLISTED
+
+
+class CloneRequest(RequestBody):
+    """The workspace to make."""
+
+    model_config = with_example({"name": "team-a-trial"})
+
+    name: str = Field(
+        min_length=1,
+        max_length=names.WORKSPACE_NAME_MAX_LENGTH,
+        pattern=names.WORKSPACE_NAME_PATTERN,
+        description="The new workspaceName.",
+    )
+    backup: BackupName | None = Field(
+        default=None, description="The backup that it begins with; the newest when left out."
+    )
+    unlisted: StrictBool = _UNLISTED

@@ -1,0 +1,228 @@
+"""Backups of workspaces, as the API asks for them: by fields of the spec, for the operator.
+
+What there is, status.backup lists: the API never talks to a store.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aichat_workspace.api.auth import audit_log
+from aichat_workspace.api.auth.authentication import Caller
+from aichat_workspace.api.schemas.backups import CloneRequest, RestoreRequest
+from aichat_workspace.api.schemas.workspace import WorkspaceCreate
+from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces, require_valid
+from aichat_workspace.api.workspaces.spec_lists import Spec
+from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.domain.policy import backups
+from aichat_workspace.domain.v1alpha1.backup import Backup
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+
+_TIME: Final = "%Y%m%dT%H%M%SZ"
+_OF_ONE_WORKSPACE: Final = ("namespaceUID", "restart", "restore", "suspended", "connections")
+"""Fields of a spec that no clone takes over; a connection's Secret is for one workspace."""
+_OF_ONE_PROVIDER: Final = ("oidc", "passwordForm", "scim")
+"""How people sign in with a provider whose Secret is for one workspace."""
+_NO_BACKUP: Final = Backup()
+
+
+def listed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schemas.backups.BackupList of a workspace."""
+    spec, record = document["spec"].get("backup"), document["status"].get("backup") or {}
+    wish = spec or {}
+    request = wish.get("request", "")
+    return {
+        "items": [_entry(backup) for backup in record.get("backups") or ()],
+        "destination": record.get("destination") or None,
+        "schedule": wish.get("schedule", ""),
+        "timeZone": wish.get("timeZone", _NO_BACKUP.time_zone),
+        "keep": wish.get("keep", _NO_BACKUP.keep) if spec is not None else None,
+        "isWaiting": bool(request) and request != record.get("request", ""),
+        "state": record.get("state"),
+        "succeededAt": record.get("succeededAt"),
+        "finishedAt": record.get("finishedAt"),
+        "reason": record.get("reason", ""),
+        "message": record.get("message", ""),
+    }
+
+
+def _entry(backup: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": backup["name"],
+        "sizeBytes": backup.get("sizeBytes", 0),
+        "openWebUI": backup.get("openWebUI", ""),
+        "madeAt": _made_at(backup["name"]),
+    }
+
+
+def _made_at(name: str) -> str | None:
+    """Return the time that a backup's name begins with; None for another name."""
+    try:
+        made_at = datetime.strptime(name.partition("-")[0], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """Asks for backups, restores and clones, as a caller who may change or create the workspace."""
+
+    workspaces: Workspaces
+    cluster: ClusterView
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """Tells the time: each request for one is another text."""
+
+    async def request(self, caller: Caller, name: str, options: ChangeOptions) -> View:
+        """Have a backup made. Raises ProblemError (409) where it has nowhere to go."""
+        workspace = await self.workspaces.find(caller, "patch", name, options.team)
+
+        def change(spec: Spec) -> Spec:
+            backup = {**(spec.get("backup") or {}), "request": self._text()}
+            self._require_destination(workspace.team, backup)
+            return {**spec, "backup": backup}
+
+        changed, _ = await self.workspaces.change(caller, name, change, options)
+        return changed
+
+    async def restore(
+        self, caller: Caller, name: str, body: RestoreRequest, options: ChangeOptions
+    ) -> View:
+        """Have the chat's data replaced by a backup's. Raises ProblemError: 422 for one that is not
+        listed, 409 where the platform has no place for backups."""
+        audit_log.note(backup=body.backup, source=body.source)
+        workspace = await self.workspaces.find(caller, "patch", name, options.team)
+        source = body.source if body.source != workspace.name else None
+        if not body.unlisted:
+            listing = workspace if source is None else await self._source(caller, source, workspace)
+            _require_listed(body.backup, listing)
+
+        def change(spec: Spec) -> Spec:
+            self._require_destination(workspace.team, spec.get("backup"))
+            restore = {"backup": body.backup, "request": self._text()}
+            return {**spec, "restore": restore | ({"source": source} if source else {})}
+
+        changed, _ = await self.workspaces.change(caller, name, change, options)
+        return changed
+
+    async def clone(
+        self, caller: Caller, name: str, body: CloneRequest, *, team: str | None, dry_run: bool
+    ) -> tuple[View, bool]:
+        """Create a workspace with another one's spec and data, and return whether it is new. The
+        same request may be repeated. Raises ProblemError: 409 without a backup, 422 for one that
+        is not listed, and what creating a workspace raises."""
+        source = await self.workspaces.find(caller, "get", name, team)
+        backup = body.backup or self._backup_of_clone(body.name, source) or _newest(source)
+        if body.backup and not body.unlisted:
+            _require_listed(body.backup, source)
+        audit_log.note(backup=backup, source=source.name)
+        spec = clone_spec(source.document["spec"], body.name, backup)
+        require_valid(spec)
+        self._require_destination(source.team, spec.get("backup"))
+        creation = WorkspaceCreate.model_validate({"team": source.team, "spec": spec})
+        return await self.workspaces.create(caller, creation, dry_run=dry_run)
+
+    def _backup_of_clone(self, name: str, source: View) -> str | None:
+        """Return the backup of the clone that an earlier request has made; None without one."""
+        for claimant in self.cluster.claimants(name, source.team):
+            restore = claimant.document["spec"].get("restore") or {}
+            if restore.get("source") == source.name:
+                return str(restore["backup"])
+        return None
+
+    async def _source(self, caller: Caller, name: str, workspace: View) -> View:
+        """Return the workspace of the same team whose backup is to be restored. Raises ProblemError
+        (422) where there is none that the caller may see."""
+        try:
+            return await self.workspaces.find(caller, "get", name, workspace.team)
+        except ProblemError as error:
+            if error.status != 404:
+                raise
+            message = (
+                f"team {workspace.team!r} has no workspace {name!r}, or you may not see it. Send "
+                "`unlisted: true` for a backup of one that is deleted"
+            )
+            raise _not_listed("source", message) from None
+
+    def _require_destination(self, team: str, backup: Mapping[str, Any] | None) -> None:
+        """Raise ProblemError (409) where the platform has no backups of the workspace."""
+        platform = self.cluster.platform()
+        spec = WorkspaceSpec(workspace_name="any", backup=Backup.model_validate(backup or {}))
+        _, problem = backups.destination(spec, team, platform)
+        if problem is not None:
+            raise _no_destination(f"{problem.message}.")
+        if platform.backup.passphrase_secret_name is None:
+            raise _no_destination(
+                "The platform has no passphrase for backups. Ask the platform team to set "
+                "spec.backup.passphraseSecretName of the AIChatPlatform."
+            )
+
+    def _text(self) -> str:
+        return self.now().isoformat()
+
+
+def clone_spec(spec: Mapping[str, Any], name: str, backup: str) -> Spec:
+    """Return the spec of a clone: its source's, without what is of one workspace alone: its host,
+    its retained namespace, and Secrets that are for no other one."""
+    clone = {field: value for field, value in spec.items() if field not in _OF_ONE_WORKSPACE}
+    ingress = _without(spec.get("ingress"), "host")
+    if "secretName" in (ingress.get("tls") or {}):
+        ingress = _without(ingress, "tls")
+    access = _without(spec.get("access"), "adminSecretName", "passwordReset")
+    if "secretName" in (access.get("oidc") or {}):
+        access = _without(access, *_OF_ONE_PROVIDER)
+    parts = {
+        "ingress": ingress,
+        "access": access,
+        "backup": _without(spec.get("backup"), "request"),
+    }
+    for field, part in parts.items():
+        if field in clone:
+            clone[field] = part
+    restore = {"backup": backup, "source": spec["workspaceName"]}
+    return {**clone, "workspaceName": name, "restore": restore}
+
+
+def _without(part: Mapping[str, Any] | None, *fields: str) -> dict[str, Any]:
+    return {field: value for field, value in (part or {}).items() if field not in fields}
+
+
+def _newest(source: View) -> str:
+    """Return the newest backup. Raises ProblemError (409) without one."""
+    backups = _names(source)
+    if not backups:
+        raise ProblemError(
+            409,
+            "no-backup",
+            f"Workspace {source.name!r} has no backup to begin with. Make one: "
+            f"POST /api/v1/workspaces/{source.name}:backup.",
+        )
+    return backups[0]
+
+
+def _names(view: View) -> list[str]:
+    record = view.document["status"].get("backup") or {}
+    return [str(backup["name"]) for backup in record.get("backups") or ()]
+
+
+def _require_listed(backup: str, view: View) -> None:
+    """Raise ProblemError (422) for a backup that the workspace's status does not list."""
+    if backup not in _names(view):
+        message = (
+            f"workspace {view.name!r} lists no backup {backup!r}; "
+            f"GET /api/v1/workspaces/{view.name}/backups has those that it lists. Send "
+            "`unlisted: true` for an older one that is still in the store"
+        )
+        raise _not_listed("backup", message)
+
+
+def _no_destination(detail: str) -> ProblemError:
+    return ProblemError(409, "no-backup-destination", detail)
+
+
+def _not_listed(field: str, message: str) -> ProblemError:
+    error = FieldError(field, message)
+    return ProblemError(422, "backup-not-listed", f"{field}: {message}.", errors=(error,))

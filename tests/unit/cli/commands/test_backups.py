@@ -1,0 +1,182 @@
+"""Commands for backups: what they ask for, what they say, and how they wait."""
+
+import json
+from typing import Any, Final
+
+import pytest
+import typer
+
+from aichat_workspace.cli.commands import backups
+from aichat_workspace.cli.render import backup_runs, bring_up
+from aichat_workspace.cli.render.lines import text_of
+from tests.unit.cli.world import READY_STATUS, World, condition, program, with_team
+
+OLD: Final = "20261130T023000Z-0f3b9c2d"
+NEW: Final = "20261201T023000Z-1a2b3c4d"
+RECORD: Final[dict[str, Any]] = {
+    "state": "Done",
+    "request": "",
+    "succeededAt": "2026-12-01T02:30:09Z",
+    "backups": [
+        {"name": NEW, "sizeBytes": 46 * 2**20, "openWebUI": "0.6.5"},
+        {"name": OLD, "sizeBytes": 2**20},
+    ],
+}
+
+
+def put_backups(world: World, **parts: Any) -> None:
+    """Let red-chat have two backups, on a platform with a destination for them."""
+    status = {**READY_STATUS, "backup": RECORD | parts.pop("record", {})}
+    world.put(status=status, **parts)
+
+
+@pytest.fixture(autouse=True)
+def platform(world: World) -> None:
+    """A platform with a place for backups."""
+    s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
+    backup = {
+        "destinations": [{"name": "offsite", "s3": s3}],
+        "passphraseSecretName": "passphrase",
+    }
+    world.put_platform(backup=backup)
+    with_team(world)
+
+
+class TestBackups:
+    def test_the_table_has_ages_sizes_and_versions(self, world: World) -> None:
+        put_backups(world, spec={"backup": {"schedule": "30 2 * * *", "timeZone": "Etc/UTC"}})
+        result = world.run("backups", "red-chat")
+        assert result.code == 0, result.err
+        lines = result.out.splitlines()
+        assert lines[0].split() == ["NAME", "MADE", "SIZE", "OPEN", "WEBUI"]
+        assert lines[1].startswith(NEW)
+        assert lines[1].endswith("46.0 MiB  0.6.5")
+        assert lines[3] == "made by schedule: 30 2 * * * (Etc/UTC)"
+        assert "2026-12-01T02:30:00Z" in world.run("backups", "red-chat", "-o", "wide").out
+
+    def test_names_and_documents_are_for_programs(self, world: World) -> None:
+        put_backups(world)
+        assert world.run("backups", "red-chat", "-o", "name").out.split() == [NEW, OLD]
+        document = json.loads(world.run("backups", "red-chat", "-o", "json").out)
+        assert document["items"][0]["madeAt"] == "2026-12-01T02:30:00Z"
+
+    def test_a_failed_run_says_why(self, world: World) -> None:
+        put_backups(world, record={"state": "Failed", "message": "the store refuses"})
+        assert "the last run failed: the store refuses" in world.run("backups", "red-chat").out
+
+    def test_the_shell_completes_their_names(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put_backups(world)
+        for name, value in world.environment.items():
+            monkeypatch.setenv(name, value)
+        restore = typer.main.get_command(program()).commands["restore"]  # type: ignore[attr-defined]
+        with restore.make_context("restore", ["red-chat"], resilient_parsing=True) as invocation:
+            assert backups.complete_backup(invocation, NEW[:8]) == [NEW]
+            assert backups.complete_backup(invocation, "") == [NEW, OLD]
+        with restore.make_context("restore", [], resilient_parsing=True) as invocation:
+            assert backups.complete_backup(invocation, "") == []
+
+
+class TestBackup:
+    def test_it_is_asked_for_and_waited_for(self, world: World) -> None:
+        put_backups(world)
+        assert world.run("backup", "red-chat", "--dry-run").err == "red-chat would be backed up\n"
+        assert "backup" not in world.workspace()["spec"]
+        result = world.run("backup", "red-chat")
+        assert result.err == "red-chat is being backed up\n"
+        assert world.workspace()["spec"]["backup"]["request"]
+
+    def test_a_time_out_says_what_it_waits_for(self, world: World) -> None:
+        put_backups(world)
+        result = world.run("backup", "red-chat", "--wait", "--timeout", "0s")
+        assert result.code == 5
+        assert "it waits for: backup" in result.err
+
+
+class TestRestore:
+    def test_it_says_what_is_replaced_before_it_asks(self, world: World) -> None:
+        put_backups(world)
+        refused = world.run("restore", "red-chat", OLD, stdin="y\n")
+        assert refused.code == 2
+        assert "Replace the chats, people and documents of red-chat of team red" in refused.err
+        assert "The chat stops meanwhile." in refused.err
+        assert "restore" not in world.workspace()["spec"]
+        assert world.run("restore", "red-chat", OLD, "--yes").code == 0
+        assert world.workspace()["spec"]["restore"]["backup"] == OLD
+
+    def test_one_that_is_not_listed_needs_an_option(self, world: World) -> None:
+        put_backups(world)
+        gone = "20250101T000000Z-99999999"
+        refused = world.run("restore", "red-chat", gone, "--yes")
+        assert refused.code == 1
+        assert "aichatctl backups red-chat" in refused.err
+        assert world.run("restore", "red-chat", gone, "--yes", "--unlisted").code == 0
+
+
+class TestClone:
+    def test_it_says_which_backup_it_begins_with(self, world: World) -> None:
+        put_backups(world)
+        result = world.run("clone", "red-chat", "trial", "--dry-run")
+        assert result.err == f"trial would be created from backup {NEW} of red-chat\n"
+        result = world.run("clone", "red-chat", "trial", "--backup", OLD)
+        assert result.code == 0
+        assert result.err.startswith(f"trial is being created from backup {OLD} of red-chat\n")
+        assert world.workspace("trial")["spec"]["restore"]["source"] == "red-chat"
+
+
+def document(record: dict[str, Any], request: str = "two", *conditions: Any) -> dict[str, Any]:
+    spec = {"backup": {"request": request}}
+    status = {"backup": record, "conditions": [*conditions]}
+    return {"name": "red-chat", "generation": 1, "spec": spec, "status": status}
+
+
+class TestWaiting:
+    def test_a_backup_is_made_once_the_run_that_was_asked_for_is_done(self) -> None:
+        earlier = {"state": "Done", "request": "one"}
+        running = {"state": "Running", "request": "two", "message": "no room yet"}
+        assert not backup_runs.is_backed_up(document(earlier))
+        assert not backup_runs.is_backed_up(document(running))
+        assert backup_runs.is_backed_up(document({"state": "Done", "request": "two"}))
+        progress = bring_up.begin(document(running), 0, backup_runs.BACKUP)
+        lines = [text_of(spans) for spans in bring_up.live_lines(progress, 2, 100)]
+        assert lines == ["  ◐ backup                          2.0 s   no room yet"]
+
+    def test_only_the_run_that_was_asked_for_can_fail_the_wait(self) -> None:
+        failed = {"state": "Failed", "message": "the store refuses"}
+        assert backup_runs.backup_failure(document({**failed, "request": "one"})) == ""
+        failure = backup_runs.backup_failure(document({**failed, "request": "two"}))
+        assert failure == "the store refuses"
+
+    def test_what_keeps_a_run_from_beginning_is_a_problem(self) -> None:
+        problem = condition("BackedUp", "False", "there is no place for backups")
+        waiting = document({"state": "Done", "request": "one"}, "two", problem)
+        assert backup_runs.BACKUP.problem(waiting) == "there is no place for backups"
+
+    def test_a_restore_is_done_once_it_is_the_one_that_the_spec_asks_for(self) -> None:
+        desired = {"backup": OLD, "request": "two"}
+        spec = {"restore": desired}
+        up = [condition("OpenWebUIAvailable")]
+
+        def restored(state: str, carried_out: dict[str, Any], conditions: Any) -> dict[str, Any]:
+            record = {"restore": carried_out, "state": state, "message": "why"}
+            status = {"restore": record, "conditions": conditions}
+            return {"generation": 1, "spec": spec, "status": status}
+
+        assert backup_runs.is_back(restored("Done", desired, up))
+        assert not backup_runs.is_back(restored("Done", desired, []))
+        assert not backup_runs.is_back(restored("Done", {"backup": NEW, "request": ""}, up))
+        assert backup_runs.restore_failure(restored("Failed", desired, up)) == "why"
+        assert backup_runs.restore_failure(restored("Failed", {"backup": NEW}, up)) == ""
+
+
+def test_the_report_and_the_wide_table_say_when_it_was_last_backed_up(world: World) -> None:
+    put_backups(world, record={"state": "Failed", "message": "the store refuses"})
+    report = world.run("describe", "red-chat").out
+    assert "the last run failed: the store refuses" in report
+    assert "▲ failed" in world.run("get", "red-chat", "-o", "wide").out
+
+
+def test_a_workspace_that_was_never_backed_up_has_a_dash(world: World) -> None:
+    world.put()
+    assert "Backed up" not in world.run("describe", "red-chat").out
