@@ -79,8 +79,8 @@ def starts_without(cluster: Cluster, secret: str) -> None:
     chat = f"app.kubernetes.io/name={namespace}-openwebui"
 
     def pods() -> list[str]:
-        found = cluster.get("pod", "-n", namespace, "-l", chat)["items"]
-        return [str(pod["metadata"]["name"]) for pod in found]
+        items = cluster.get("pod", "-n", namespace, "-l", chat)["items"]
+        return [str(pod["metadata"]["name"]) for pod in items]
 
     def tell(*statuses: object) -> None:
         change = {"status": {"containerStatuses": statuses}}
