@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.models.status import ModelState, ModelStatus
+from aichat_workspace.domain.planning.plan import NOTHING
 from aichat_workspace.domain.planning.pod_change import PodChange
 from aichat_workspace.domain.planning.restore import RestorePlan
 from aichat_workspace.domain.planning.rollout import Refusal
@@ -149,6 +150,10 @@ def test_a_restore_that_goes_on_is_in_progress_and_one_that_a_new_chat_lacks_is_
     assert outcome(workspace(), running) == "InProgress"
     status = compute_status(workspace(), running, NOW)
     assert status.phase == "Provisioning"
+    starting = replace(running, observed=NOTHING)
+    ready = compute_status(workspace(), starting, NOW).condition(ConditionType.READY)
+    assert ready is not None
+    assert ready.reason == "Restoring", "whatever else needs time"
     failed = record.model_copy(update={"state": BackupState.FAILED, "reason": "ArchiveInvalid"})
     lacking = RestorePlan(failed, stops_chat=True, lacks_data=True)
     assert outcome(workspace(), replace(FACTS, restore=lacking)) == "Failed"
