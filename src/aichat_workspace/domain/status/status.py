@@ -229,6 +229,12 @@ def _findings(
             message = "stopped, for its time is over; raise or remove spec.expiresAfter to go on"
         stopped = Finding(ConditionStatus.FALSE, _SUSPENDED, message)
         return {ConditionType.READY: stopped, **known, **dict.fromkeys(_WORKLOADS, stopped)}
+    if facts.restore is not None and facts.restore.stops_chat:
+        # Whatever else needs time meanwhile, people see that it is restored.
+        parts = {
+            ConditionType.OPENWEBUI_AVAILABLE: known[ConditionType.OPENWEBUI_AVAILABLE],
+            **parts,
+        }
     return {ConditionType.READY: _ready({kind: known[kind] for kind in parts}), **known}
 
 

@@ -68,7 +68,7 @@ class S3Store(Peers):
     endpoint: HttpsUrl = Field(
         description="Where the store is, without the bucket, as https://s3.example.org."
     )
-    bucket: Annotated[str, StringConstraints(pattern=_BUCKET)] = Field(
+    bucket: Annotated[str, StringConstraints(max_length=63, pattern=_BUCKET)] = Field(
         description="The bucket; it has to be there."
     )
     prefix: Annotated[str, StringConstraints(max_length=200, pattern=_PREFIX)] = Field(
@@ -76,7 +76,7 @@ class S3Store(Peers):
         description="What names in the bucket begin with; below it each workspace has a folder, as "
         "TEAM/WORKSPACE/.",
     )
-    region: Annotated[str, StringConstraints(pattern=_REGION)] = Field(
+    region: Annotated[str, StringConstraints(max_length=32, pattern=_REGION)] = Field(
         default="us-east-1", description="The region that requests are signed for."
     )
     secret_name: DnsName = Field(

@@ -3,6 +3,7 @@
 import pytest
 
 from aichat_workspace.domain.kubernetes.jobs import has_ended, is_controlled, pod_template
+from aichat_workspace.domain.kubernetes.manifest import Manifest
 
 
 @pytest.mark.parametrize(
@@ -29,5 +30,5 @@ def test_a_cron_jobs_job_has_a_controller() -> None:
 
 
 def test_the_pod_template_of_a_cron_job_is_its_jobs() -> None:
-    job = {"spec": {"template": {"spec": {"containers": []}}}}
+    job: Manifest = {"spec": {"template": {"spec": {"containers": []}}}}
     assert pod_template(job) == pod_template({"spec": {"jobTemplate": job}})

@@ -8,13 +8,15 @@ import pytest
 import yaml
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.decision.backups import resource_text
 from aichat_workspace.domain.kubernetes.jobs import pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.platform_secrets import PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import BACKUP, ReferencedSecret
+from aichat_workspace.domain.render import render
 from aichat_workspace.domain.render.backup_jobs import job_spec
-from aichat_workspace.domain.render.context import Backups, Tenant
+from aichat_workspace.domain.render.context import Backups, DataRun, Tenant
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.backups import IMAGE, PLATFORM, platform, render_backups
 from tests.unit.domain.samples import CREDENTIALS, workspace
@@ -260,3 +262,32 @@ def test_a_restore_reads_the_folder_of_another_workspace_of_the_team() -> None:
     (container,) = template_of()["containers"]
     assert container["args"] == ["restore", "NAME"]
     assert {"name": "BACKUP_STORE", "value": "s3://chats/team-a/other"} in container["env"]
+
+
+def test_a_restore_is_a_job_of_its_own_while_the_chat_and_its_schedule_rest() -> None:
+    resource = workspace(backup={"schedule": "30 2 * * *"})
+    run = DataRun("team-a-aichat-restore-0a1b2c3d", ("restore", "a-backup"), "source-aichat")
+    manifests = render(
+        resource,
+        PLATFORM,
+        CREDENTIALS,
+        {BACKUP: ReferencedSecret("Opaque", {})},
+        backups=Backups(
+            PLATFORM.backup.destinations[0], IMAGE, "team-a", resource_text(resource), restore=run
+        ),
+        stops_chat=True,
+    )
+    of_kind = {manifest["kind"]: manifest for manifest in manifests}
+    assert of_kind["Deployment"]["spec"]["replicas"] == 0
+    assert of_kind["StatefulSet"]["spec"]["replicas"] == 1
+    assert of_kind["CronJob"]["spec"]["suspend"]
+    job = of_kind["Job"]
+    assert job["metadata"]["name"] == run.name
+    (container,) = pod(job)["containers"]
+    assert container["args"] == ["restore", "a-backup"]
+    assert variables(job)["BACKUP_STORE"] == "s3://chats/team-a/source-aichat"
+    assert "affinity" not in pod(job), "there is no chat to be beside"
+    (rule,) = job["spec"]["podFailurePolicy"]["rules"]
+    assert rule["onExitCodes"]["values"] == [1], "what the program says itself is final"
+    assert job["spec"]["backoffLimit"] > 2
+    assert "ttlSecondsAfterFinished" not in job["spec"], "it tells that the restore was made"

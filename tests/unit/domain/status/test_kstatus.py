@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.models.status import ModelState, ModelStatus
+from aichat_workspace.domain.planning.plan import NOTHING
 from aichat_workspace.domain.planning.pod_change import PodChange
+from aichat_workspace.domain.planning.restore import RestorePlan
 from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1 import crd
+from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType
 from tests.unit.domain.samples import NOW, workspace
 from tests.unit.domain.status.test_status import FACTS
 
@@ -119,3 +123,37 @@ def test_conditions_that_are_abnormal_are_there_only_while_they_are_true() -> No
     starting = compute_status(workspace(), StatusInputs(url="http://a"), NOW)
     types = {condition.type for condition in starting.conditions}
     assert types & {"Reconciling", "Stalled"} == {"Reconciling"}
+
+
+def test_backups_and_restores_that_fail_leave_a_chat_that_works_current() -> None:
+    restore = Restore(backup="20261130T030000Z-00000001")
+    failed = RestoreRecord(restore=restore, state=BackupState.FAILED, reason="StoreFailed")
+    facts = replace(
+        FACTS,
+        restore=RestorePlan(failed),
+        backup_problem=Problem(Reason.BACKUP_DESTINATION_NOT_FOUND, "there is none"),
+    )
+    resource = workspace(backup={"schedule": "@daily"}, restore=restore.model_dump(by_alias=True))
+    assert outcome(resource, facts) == "Current"
+    status = compute_status(resource, facts, NOW)
+    assert status.phase == "Ready"
+    kinds = (ConditionType.BACKED_UP, ConditionType.RESTORED)
+    reasons = [condition.reason for condition in map(status.condition, kinds) if condition]
+    assert reasons == ["BackupDestinationNotFound", "StoreFailed"]
+
+
+def test_a_restore_that_goes_on_is_in_progress_and_one_that_a_new_chat_lacks_is_stalled() -> None:
+    record = RestoreRecord(
+        restore=Restore(backup="20261130T030000Z-00000001"), state=BackupState.RUNNING
+    )
+    running = replace(FACTS, restore=RestorePlan(record, stops_chat=True))
+    assert outcome(workspace(), running) == "InProgress"
+    status = compute_status(workspace(), running, NOW)
+    assert status.phase == "Provisioning"
+    starting = replace(running, observed=NOTHING)
+    ready = compute_status(workspace(), starting, NOW).condition(ConditionType.READY)
+    assert ready is not None
+    assert ready.reason == "Restoring", "whatever else needs time"
+    failed = record.model_copy(update={"state": BackupState.FAILED, "reason": "ArchiveInvalid"})
+    lacking = RestorePlan(failed, stops_chat=True, lacks_data=True)
+    assert outcome(workspace(), replace(FACTS, restore=lacking)) == "Failed"

@@ -39,7 +39,7 @@ def test_an_entry_of_another_operators_status_takes_no_other_entry_with_it() -> 
     """Without its record the operator would never remove a model that it has downloaded."""
     moment = {"lastTransitionTime": "2026-11-23T11:00:00Z", "observedGeneration": 1}
     texts = {"status": "True", "reason": "Any", "message": "", **moment}
-    conditions = [{"type": "BackedUp", **texts}, {"type": "Ready", **texts}]
+    conditions = [{"type": "OfAnotherVersion", **texts}, {"type": "Ready", **texts}]
     models = [
         {"name": "gemma2:2b", "state": "Verifying", "managed": True},
         {"name": "qwen3:1b", "state": "Ready", "managed": True},

@@ -208,6 +208,29 @@ def test_workspaces_are_counted_by_phase_without_being_read() -> None:
     assert not any(caches.phases.values())
 
 
+def test_workspaces_that_ask_for_backups_are_counted_by_how_these_are() -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+
+    def put(version: int, status: str, reason: str) -> None:
+        metadata = {"namespace": "n", "name": "a", "uid": "a", "resourceVersion": str(version)}
+        condition = {"type": "BackedUp", "status": status, "reason": reason}
+        caches.observe(
+            {
+                "kind": "AIChatWorkspace",
+                "metadata": metadata,
+                "spec": {"workspaceName": "a"},
+                "status": {"conditions": [condition]},
+            }
+        )
+
+    put(1, "True", "BackedUp")
+    assert caches.backups["made"] == 1
+    put(2, "False", "BackupOverdue")
+    assert {state: count for state, count in caches.backups.items() if count} == {"overdue": 1}
+    caches.workspaces._store.reset((), 3)
+    assert not any(caches.backups.values())
+
+
 def deployment(version: int, replicas: int = 1, **status: int) -> dict[str, Any]:
     metadata = {"name": "web", "namespace": "chat", "uid": "u", "resourceVersion": str(version)}
     body = {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}

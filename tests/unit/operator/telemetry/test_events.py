@@ -11,8 +11,11 @@ from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
+    Condition,
+    ConditionStatus,
     ConditionType,
     ImagesRecord,
     WorkspaceStatus,
@@ -174,3 +177,41 @@ def test_only_series_that_have_ended_are_dropped() -> None:
     assert recorder.is_first(third, NOW + timedelta(minutes=12))
     assert not recorder.is_first(first, NOW + timedelta(minutes=12))
     assert recorder.is_first(second, NOW + timedelta(minutes=12))
+
+
+def test_each_end_of_a_restore_is_an_event_and_a_further_backup_is_none() -> None:
+    condition = Condition(
+        type=ConditionType.RESTORED,
+        status=ConditionStatus.TRUE,
+        reason="Restored",
+        message="the data is that of a backup",
+        last_transition_time=NOW,
+        observed_generation=1,
+    )
+    backed_up = condition.model_copy(update={"type": ConditionType.BACKED_UP, "reason": "BackedUp"})
+    record = RestoreRecord(
+        restore=Restore(backup="20261130T030000Z-00000001"), state=BackupState.DONE
+    )
+    first = status_after(StatusInputs(url="u"))
+    done = first.model_copy(
+        update={"conditions": (*first.conditions, backed_up, condition), "restore": record}
+    )
+    reasons = [event["reason"] for event in events(with_status(first), done, NOW)]
+    assert reasons == ["Restored", "BackedUp"]
+    assert list(events(with_status(done), done, NOW)) == []
+    newer = backed_up.model_copy(update={"message": "the last backup is another"})
+    again = record.restore.model_copy(update={"request": "again"})
+    moved = done.model_copy(
+        update={
+            "conditions": (*first.conditions, newer, condition),
+            "restore": record.model_copy(update={"restore": again}),
+        }
+    )
+    (event,) = events(with_status(done), moved, NOW)
+    assert (event["reason"], event["type"]) == ("Restored", "Normal")
+    failed = condition.model_copy(
+        update={"status": ConditionStatus.FALSE, "reason": "StoreFailed", "message": "403"}
+    )
+    worse = done.model_copy(update={"conditions": (*first.conditions, backed_up, failed)})
+    (event,) = events(with_status(done), worse, NOW)
+    assert (event["reason"], event["type"]) == ("StoreFailed", "Warning")
