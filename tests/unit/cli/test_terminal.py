@@ -12,7 +12,14 @@ import pexpect
 import pyte
 import pytest
 
-from tests.unit.cli.world import PULLING_STATUS, STALLED_STATUS, TOKEN, World
+from tests.unit.cli.world import (
+    PULLING_STATUS,
+    READY_STATUS,
+    STALLED_STATUS,
+    TOKEN,
+    World,
+    condition,
+)
 
 PROGRAM: Final = str(Path(sys.executable).parent / "aichatctl")
 ROWS: Final = 24
@@ -202,6 +209,40 @@ def test_a_deletion_is_done_only_after_a_yes(world: World) -> None:
         screen.program.sendline(answer)
         assert screen.end() == code
     assert world.workspace() is None
+
+
+_BACKUP: Final = "20261201T023000Z-0f3b9c2d"
+
+
+def test_a_restore_says_what_is_replaced_asks_and_follows(world: World) -> None:
+    s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
+    destinations = [{"name": "offsite", "s3": s3}]
+    world.put_platform(backup={"destinations": destinations, "passphraseSecretName": "phrase"})
+    backups = {"state": "Done", "backups": [{"name": _BACKUP, "sizeBytes": 1}]}
+    world.put(status={**READY_STATUS, "backup": backups})
+    refused = Screen(world, "restore", "red-chat", _BACKUP)
+    refused.wait_for("[y/N] ")
+    refused.program.sendline("")
+    assert refused.end() == 1
+    assert "restore" not in world.workspace()["spec"]
+
+    screen = Screen(world, "restore", "red-chat", _BACKUP, "--wait", width=120)
+    screen.wait_for("[y/N] ")
+    assert "people and documents of red-chat" in " ".join(screen.rows)
+    screen.program.sendline("y")
+    screen.wait_for("the backup's data")
+    restore = world.workspace()["spec"]["restore"]
+    conditions = [
+        condition("OpenWebUIAvailable", observedGeneration=2),
+        condition("Ready", observedGeneration=2),
+    ]
+    status = {**READY_STATUS, "observedGeneration": 2, "conditions": conditions}
+    status["restore"] = {"restore": restore, "state": "Done"}
+    spec = {"models": ["gemma2:2b"], "restore": restore}
+    world.put(version=900, generation=2, spec=spec, status=status)
+    assert screen.end() == 0
+    assert any("✓ the backup's data" in row for row in screen.rows)
+    assert screen.rows[-1] == "red-chat is restored"
 
 
 def test_a_guided_creation_asks_only_for_what_is_missing(world: World) -> None:

@@ -8,8 +8,9 @@ from typing import Any, Final
 _MODEL_SERVER: Final = ("className", "resources.ollama", "restart.ollama", "scheduling", "ollama")
 _CHAT: Final = (
     *("access", "className", "connections", "embeddingModel", "ingress.host", "ingress.tls"),
-    *("resources.openWebUI", "restart.openWebUI", "scheduling", "workspaceENV"),
+    *("resources.openWebUI", "restart.openWebUI", "restore", "scheduling", "workspaceENV"),
 )
+_ONCE: Final = ("restart.", "restore.")
 _Spec = Mapping[str, Any]
 
 
@@ -50,7 +51,7 @@ def restarts(before: _Spec, after: _Spec) -> Restarts:
     paths = [
         difference.path
         for difference in differences(before, after)
-        if difference.after or not difference.path.startswith("restart.")  # taken out: no restart
+        if difference.after or not difference.path.startswith(_ONCE)  # taken out: no restart
     ]
     return Restarts(
         model_server=any(_is_within(path, _MODEL_SERVER) for path in paths),
