@@ -1,3 +1,4 @@
+from random import Random
 from typing import Any
 
 from hypothesis import given
@@ -159,3 +160,15 @@ def test_what_is_no_news_is_stored_and_not_reported() -> None:
     recorded.store.observe(obj("a", 1), is_news=False)
     assert recorded.store.get(("n", "a")) == obj("a", 1)
     assert recorded.changes == []
+
+
+def test_of_objects_that_are_like_the_first_one_only_the_difference_is_kept() -> None:
+    recorded, texts = RecordedStore(is_packed=True), Random(1)
+    same, other = texts.randbytes(2_000).hex(), texts.randbytes(2_000).hex()
+    for number in range(40):
+        recorded.store.put(obj(f"chat-{number}", number, text=other if number == 20 else same))
+    sizes = [len(entry.content) for entry in recorded.store._entries.values()]
+    assert min(sizes[0], sizes[20]) > 2_000
+    assert max(sizes[1:20] + sizes[21:]) < 200
+    read = [stored["metadata"]["labels"]["text"] for stored in recorded.store.all()]
+    assert read == [other if number == 20 else same for number in range(40)]
