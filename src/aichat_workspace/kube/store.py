@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable, Hashable, Iterable, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -160,6 +160,7 @@ def _pack(document: bytes, samples: bytes) -> bytes:
 
 
 @lru_cache(maxsize=_UNPACKED)
-def _unpack(content: bytes, samples: bytes) -> Any:
+def _unpack(content: bytes, samples: bytes) -> Json:
     unpacker = zlib.decompressobj(zdict=samples)
-    return orjson.loads(unpacker.decompress(content) + unpacker.flush())
+    obj: Json = orjson.loads(unpacker.decompress(content) + unpacker.flush())
+    return obj

@@ -163,7 +163,7 @@ def test_what_is_no_news_is_stored_and_not_reported() -> None:
 
 
 def test_of_objects_that_are_like_the_first_one_only_the_difference_is_kept() -> None:
-    recorded, texts = RecordedStore(is_packed=True), Random(1)
+    recorded, texts = RecordedStore(is_packed=True), Random(1)  # noqa: S311
     same, other = texts.randbytes(2_000).hex(), texts.randbytes(2_000).hex()
     for number in range(40):
         recorded.store.put(obj(f"chat-{number}", number, text=other if number == 20 else same))
