@@ -79,7 +79,7 @@ class TestTheSecrets:
             ({"sealing": None}, "spec.backup.passphraseSecretName"),
             ({"sealing": {**SECRETS["sealing"], "metadata": {}}}, names.SECRET_FOR_ANNOTATION),
             (
-                {"sealing": {**SECRETS["sealing"], "data": {"passphrase": "aHVudGVyMg=="}}},
+                {"sealing": {**SECRETS["sealing"], "data": {"passphrase": "bGVha2Vk"}}},
                 "shorter than 12",
             ),
         ],
@@ -95,7 +95,7 @@ class TestTheSecrets:
         assert problem is not None
         assert problem.reason is Reason.BACKUP_SECRET_NOT_FOUND
         assert words in problem.message
-        assert base64.b64decode("aHVudGVyMg==").decode() not in problem.message
+        assert base64.b64decode("bGVha2Vk").decode() not in problem.message
 
     def test_without_a_passphrase_in_the_settings_are_a_problem(self) -> None:
         settings = platform(passphraseSecretName=None)
