@@ -23,7 +23,11 @@ _PLACES = {
     "destinations": [{"name": "offsite", "s3": _S3}],
     "passphraseSecretName": "passphrase",
 }
-_BACKUP = {"name": "20261201T023000Z-0f3b9c2d", "sizeBytes": 46 * 2**20, "openWebUI": "0.6.5"}
+_BACKUP: Final[dict[str, Any]] = {
+    "name": "20261201T023000Z-0f3b9c2d",
+    "sizeBytes": 46 * 2**20,
+    "openWebUI": "0.6.5",
+}
 
 
 @pytest.fixture(scope="module")

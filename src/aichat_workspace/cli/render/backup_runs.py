@@ -1,5 +1,6 @@
 """How far a backup or a restore is, as it is followed."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aichat_workspace.cli.render.backups import failure_of, problem_of, record_of
@@ -65,7 +66,7 @@ def _is_current_restore(document: Json) -> bool:
     return desired == carried_out
 
 
-def _remark(document: Json, kind: str, record: Json, *, has_begun: bool) -> str:
+def _remark(document: Json, kind: str, record: Mapping[str, Any], *, has_begun: bool) -> str:
     if has_begun:
         return str(record.get("message") or record.get("state") or "").lower()
     return str(condition(document, kind).get("reason") or "")

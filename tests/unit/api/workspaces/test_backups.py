@@ -53,7 +53,7 @@ async def world() -> AsyncIterator[tuple[Cluster, httpx2.AsyncClient]]:
 
 def put_platform(cluster: Cluster, *destinations: dict[str, Any], passphrase: bool = True) -> None:
     """Let the platform have these destinations."""
-    spec = {"destinations": [*destinations]}
+    spec: dict[str, Any] = {"destinations": [*destinations]}
     spec |= {"passphraseSecretName": "passphrase"} if passphrase else {}
     version = str(next(_VERSIONS))
     metadata = {"name": "default", "resourceVersion": version, "generation": 1, "uid": "platform"}
