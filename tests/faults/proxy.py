@@ -177,6 +177,11 @@ class Proxy:
 
     async def _stop(self, runner: web.AppRunner) -> None:
         await runner.cleanup()
+        # It cancels handlers and does not wait for their end, in which they release what they read.
+        handlers = asyncio.all_tasks() - {asyncio.current_task()}
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
         assert self._session is not None
         await self._session.close()
 
