@@ -51,9 +51,8 @@ PERSON = {"name": "Ada", "email": "ada@example.org", "password": "a long passwor
 def address(node: Node) -> str:
     """The node's, where pods reach a server as they would one outside of the cluster."""
     (item,) = node.kube.get("nodes")["items"]
-    return next(
-        entry["address"] for entry in item["status"]["addresses"] if entry["type"] == "InternalIP"
-    )
+    addresses = {entry["type"]: entry["address"] for entry in item["status"]["addresses"]}
+    return str(addresses["InternalIP"])
 
 
 @pytest.fixture(scope="module")
