@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.kinds import JOB_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.policy import blocking
 from aichat_workspace.domain.policy.blocking import (
@@ -32,7 +32,7 @@ def test_without_a_problem_nothing_is_blocked() -> None:
 
 def test_two_problems_block_the_kinds_of_both() -> None:
     blocked = blocked_kinds([problem(Reason.HOST_TAKEN), problem(Reason.SECRET_TAKEN)])
-    assert blocked == {*WORKLOAD_KINDS, "Ingress", "HTTPRoute", "Secret"}
+    assert blocked == {*WORKLOAD_KINDS, *JOB_KINDS, "Ingress", "HTTPRoute", "Secret"}
 
 
 def test_what_blocks_secrets_blocks_the_pods_that_name_them() -> None:
@@ -41,7 +41,7 @@ def test_what_blocks_secrets_blocks_the_pods_that_name_them() -> None:
         **{name: kinds_of_settings([name]) for name in blocking._KINDS_OF_SETTINGS},
     }
     for cause, kinds in causes.items():
-        assert "Secret" not in kinds or kinds >= WORKLOAD_KINDS, cause
+        assert "Secret" not in kinds or kinds >= WORKLOAD_KINDS | JOB_KINDS, cause
 
 
 def test_network_policies_accounts_and_services_are_never_blocked() -> None:
