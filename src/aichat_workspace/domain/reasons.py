@@ -516,7 +516,7 @@ class Reason(StrEnum):
         "AI0326",
         Severity.ERROR,
         "The operator does not run in a pod, so it does not know the image that has its programs.",
-        "Start it with the environment variable `BACKUP_IMAGE`.",
+        "Set the environment variable `BACKUP_IMAGE` where it is started.",
     )
     CLIENT_SECRET_NOT_FOUND = (
         "ClientSecretNotFound",

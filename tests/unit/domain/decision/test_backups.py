@@ -114,9 +114,8 @@ class TestARequest:
 
 
 def test_the_keys_are_in_the_tenant_only_while_something_uses_them() -> None:
-    idle, scheduled = ({"backup": {}}, {"backup": {"schedule": "@daily"}})
-    assert not _copies(decision(workspace(**idle)))
-    assert _copies(decision(workspace(**scheduled)))
+    assert not _copies(decision(workspace(backup={})))
+    assert _copies(decision(workspace(backup={"schedule": "@daily"})))
 
 
 def test_a_namespace_that_outlives_its_resource_is_not_backed_up_any_more() -> None:
