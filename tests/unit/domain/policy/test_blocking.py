@@ -41,7 +41,7 @@ def test_what_blocks_secrets_blocks_the_pods_that_name_them() -> None:
         **{name: kinds_of_settings([name]) for name in blocking._KINDS_OF_SETTINGS},
     }
     for cause, kinds in causes.items():
-        assert "Secret" not in kinds or kinds >= WORKLOAD_KINDS, cause
+        assert "Secret" not in kinds or kinds >= WORKLOAD_KINDS | JOB_KINDS, cause
 
 
 def test_network_policies_accounts_and_services_are_never_blocked() -> None:
