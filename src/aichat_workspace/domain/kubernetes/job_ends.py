@@ -62,7 +62,8 @@ def termination(pods: Sequence[Manifest]) -> Mapping[str, Any]:
         for container in containers(pod)
         if (end := container.get("state", {}).get("terminated"))
     ]
-    return max(ends, key=lambda end: str(end.get("finishedAt", "")), default={})
+    in_order = sorted(ends, key=lambda end: str(end.get("finishedAt", "")))
+    return in_order[-1] if in_order else {}
 
 
 def result(end: Mapping[str, Any]) -> Mapping[str, Any]:

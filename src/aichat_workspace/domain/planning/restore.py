@@ -141,7 +141,10 @@ def _follow(
             is_cancelled = workspace.spec.restore is None
             done = _cancelled(record, ended) if is_cancelled else _done(record, ended)
             return _at_rest(workspace, observed, done)
-        case JobState.FAILED if is_result(job, pods):
+        case JobState.FAILED if any(not is_over(pod) for pod in pods):
+            message = f"waits for the last word of Job {name}"  # the pods' watch may be behind
+            return RestorePlan(_with_message(record, message), True)
+        case JobState.FAILED if is_result(job):
             failed = _failed(record, failure_of(job, pods), job_ends.ended_at(job))
             return _at_rest(workspace, observed, failed)
         case _:

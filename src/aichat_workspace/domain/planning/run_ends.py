@@ -9,7 +9,7 @@ from aichat_workspace.domain.kubernetes.pods import containers, is_over
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 
-# docs/backup.md has the program's codes and its exit codes.
+# docs/backup.md has the program's codes.
 _REASONS: Final[Mapping[str, Reason]] = {
     "failed": Reason.RUN_FAILED,
     "invalid-archive": Reason.ARCHIVE_INVALID,
@@ -17,14 +17,12 @@ _REASONS: Final[Mapping[str, Reason]] = {
     "store-failed": Reason.STORE_FAILED,
     "volume-failed": Reason.VOLUME_FAILED,
 }
-_FAILED: Final = 1
 _DEADLINE: Final = "DeadlineExceeded"
 
 
-def is_result(job: Manifest, pods: Sequence[Manifest]) -> bool:
-    """Whether a failed Job's program has said itself that it failed, and left the old data."""
-    if end := job_ends.termination(pods):
-        return end.get("exitCode") == _FAILED and "error" in job_ends.result(end)
+def is_result(job: Manifest) -> bool:
+    """Whether a failed restore's program has said itself that it failed, and left the old data: by
+    its exit code, which the Job's policy looks for (render/backup_jobs.py)."""
     return job_ends.failure(job)[0] == "PodFailurePolicy"
 
 
@@ -36,9 +34,6 @@ def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
         reason = _REASONS.get(str(result["error"]), Reason.RUN_FAILED)
         return Problem(reason, str(result.get("message", "")))
     why, message = job_ends.failure(job)
-    waiting = why_waiting(pods)
-    if not end and waiting:
-        return Problem(Reason.RUN_NOT_STARTED, waiting)
     if why == _DEADLINE:
         return Problem(
             Reason.RUN_TIMED_OUT, f"Job {job['metadata']['name']} took too long: {message}"

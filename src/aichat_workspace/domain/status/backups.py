@@ -11,6 +11,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import job_ends
 from aichat_workspace.domain.kubernetes.job_ends import JobState
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.kubernetes.pods import is_over
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.restore import is_restore
 from aichat_workspace.domain.planning.run_ends import failure_of, why_waiting
@@ -165,8 +166,10 @@ def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -
     state, message = job_ends.state(last), ""
     problem = None
     pods = job_ends.pods_of(last, observed.pods)
+    if state is JobState.FAILED and any(not is_over(pod) for pod in pods):
+        state = JobState.RUNNING  # its last word is still to be seen
     if state is JobState.FAILED:
-        problem = failure_of(last, pods)
+        problem = _failure(record, last, pods)
         message = problem.message
     elif state is JobState.RUNNING:
         message = why_waiting(pods)
@@ -181,6 +184,14 @@ def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -
             **_success(record, runs, observed),
         }
     )
+
+
+def _failure(record: BackupRecord, run: Manifest, pods: Sequence[Manifest]) -> Problem:
+    """Return why a run failed. Of one whose pods are gone, what was known before stays."""
+    if not pods and record.run == run["metadata"]["name"] and record.message:
+        reason = Reason.known(record.reason) or Reason.RUN_NOT_STARTED
+        return Problem(reason, record.message)
+    return failure_of(run, pods)
 
 
 def _success(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -> dict[str, Any]:

@@ -1,11 +1,8 @@
 """Jobs: whether one has ended, and whose it is."""
 
-from typing import Any
-
 import pytest
 
 from aichat_workspace.domain.kubernetes.jobs import has_ended, is_controlled, pod_template
-from aichat_workspace.domain.kubernetes.manifest import Manifest
 
 
 @pytest.mark.parametrize(

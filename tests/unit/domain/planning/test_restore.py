@@ -178,6 +178,28 @@ STEPS = {
         BackupState.FAILED,
         is_stopped=False,
     ),
+    "it failed, and the end of its last pod is not seen": Step(
+        record(run=RUN),
+        (
+            job(RUN, "Failed", "PodFailurePolicy"),
+            ended(job(RUN), 137),
+            pod(job(RUN), running={}),
+        ),
+        STOPPED,
+        BackupState.RUNNING,
+    ),
+    "a second try refused after a first was killed in the same second": Step(
+        record(run=RUN),
+        (
+            job(RUN, "Failed", "PodFailurePolicy"),
+            ended(job(RUN), 137),
+            ended(job(RUN), 1, FAILED_RESULT),
+        ),
+        STOPPED,
+        BackupState.FAILED,
+        is_stopped=False,
+        message="data/webui.db is torn",
+    ),
     "it was killed too often": Step(
         record(run=RUN),
         (job(RUN, "Failed", "BackoffLimitExceeded"), ended(job(RUN), 137)),

@@ -120,12 +120,6 @@ def test_the_same_runs_give_the_same_record() -> None:
         ),
         (
             run("b-1", "Failed", "DeadlineExceeded"),
-            lambda run: [pod(run, waiting={"reason": "ErrImagePull", "message": "no host"})],
-            Reason.RUN_NOT_STARTED,
-            "ErrImagePull: no host",
-        ),
-        (
-            run("b-1", "Failed", "DeadlineExceeded"),
             lambda _: [],
             Reason.RUN_TIMED_OUT,
             "took too long",
@@ -258,3 +252,19 @@ def test_a_resource_counts_by_its_condition(status: str, reason: str, standing: 
     assert backup_standing({"status": {"conditions": [condition]}}) == standing
     assert backup_standing({"status": {"conditions": []}}) is None
     assert backup_standing({}) is None
+
+
+def test_a_failed_run_whose_pods_end_is_not_seen_yet_is_not_told_of() -> None:
+    run_of_today = run("b-1", "Failed", "BackoffLimitExceeded")
+    assert after(run_of_today, pod(run_of_today, running={})).state is BackupState.RUNNING
+
+
+def test_a_run_whose_pod_never_ran_says_what_it_waited_for() -> None:
+    """At its deadline a Job deletes its pods."""
+    waiting = {"reason": "ErrImagePull", "message": "no such host"}
+    running = after(run("b-1"), pod(run("b-1"), waiting=waiting))
+    assert "ErrImagePull: no such host" in running.message
+    late = run("b-1", "Failed", "DeadlineExceeded")
+    failed = after(late, recorded=running)
+    assert (failed.reason, failed.message) == (Reason.RUN_NOT_STARTED, running.message)
+    assert after(late, recorded=failed) == failed
