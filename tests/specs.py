@@ -135,11 +135,16 @@ def _with_a_way_in(access: Spec) -> Spec:
     return {name: value for name, value in access.items() if name not in ("passwordForm", "scim")}
 
 
+def _of_a_backup(restore: Spec) -> Spec:
+    return {"backup": "20261201T023000Z-0f3b9c2d", **restore}
+
+
 _MENDED: Final[dict[Path, Callable[[Spec], Spec]]] = {
     "resources.ollama": _ordered,
     "resources.openWebUI": _ordered,
     "ingress.tls": _one_certificate,
     "access": _with_a_way_in,
+    "restore": _of_a_backup,
     "access.oidc": _with_own_provider,
     "scheduling.tolerations[]": _sensible,
 }
@@ -198,6 +203,9 @@ _BY_TYPE: Final[dict[str, Callable[[Mapping[str, Any], Path], Values]]] = {
 }
 _VALUES: Final = {name: values_of(SCHEMA["properties"][name], name) for name in FIELDS}
 _EMPTY: Final[dict[str, Any]] = {"array": [], "object": {}}
+_NEVER_EMPTY: Final = frozenset(
+    name for name in FIELDS if SCHEMA["properties"][name].get("required")
+)
 
 
 @st.composite
@@ -209,7 +217,7 @@ def edits(draw: st.DrawFn, spec: Spec) -> Spec:
         rest = {key: value for key, value in spec.items() if key != name}
         if how == "removed":
             spec = rest
-        elif how == "emptied" and kind in _EMPTY:
+        elif how == "emptied" and kind in _EMPTY and name not in _NEVER_EMPTY:
             spec = {**rest, name: _EMPTY[kind]}
         else:
             value = draw(_VALUES[name])

@@ -174,7 +174,7 @@ def test_every_change_has_a_dry_run(document: dict[str, Any]) -> None:
         if method != "get" and path.startswith(_CHANGED)
         if not _is_question(path) and not _is_credential(path)
     ]
-    assert len(changes) == 18
+    assert len(changes) == 21
     assert all("dryRun" in parameters for parameters in changes)
 
 

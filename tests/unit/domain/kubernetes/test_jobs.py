@@ -29,5 +29,5 @@ def test_a_cron_jobs_job_has_a_controller() -> None:
 
 
 def test_the_pod_template_of_a_cron_job_is_its_jobs() -> None:
-    job: Manifest = {"spec": {"template": {"spec": {"containers": []}}}}
+    job: dict[str, Any] = {"spec": {"template": {"spec": {"containers": []}}}}
     assert pod_template(job) == pod_template({"spec": {"jobTemplate": job}})

@@ -75,7 +75,8 @@ def _action(fields: tuple[str, ...], after: Spec) -> Action:
         return Action.SUSPEND if after.get("suspended") else Action.RESUME
     if all(field.startswith(_RESTART) for field in fields):
         return Action.RESTART
-    if _BACKUP_REQUEST in fields and all(field.startswith(_BACKUP) for field in fields):
+    is_backup = all(field.startswith(_BACKUP) for field in fields) and after.get("backup")
+    if is_backup and _BACKUP_REQUEST in fields and after["backup"].get("request"):
         return Action.BACKUP
     if after.get("restore") and all(field.startswith(_RESTORE) for field in fields):
         return Action.RESTORE
