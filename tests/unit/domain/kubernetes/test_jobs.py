@@ -1,5 +1,7 @@
 """Jobs: whether one has ended, and whose it is."""
 
+from typing import Any
+
 import pytest
 
 from aichat_workspace.domain.kubernetes.jobs import has_ended, is_controlled, pod_template
