@@ -43,10 +43,11 @@ ANYTHING_GOES: Final = platform(
 )
 OWNER: Final = f"{SYSTEM}/{NAME}"
 COST_CENTRE: Final = "aichatworkspaces.io/cost-centre"
-# With nothing in it, a certificate is refused: it is one thing or the other.
+# With nothing in it, a certificate is refused: it is one thing or the other. An empty backup is one
+# on demand, and an empty restore is of no backup.
 EMPTIED: Final = sorted(
     path
-    for path in set(containers(SCHEMA)) - {"ingress.tls", "restart", "labels"}
+    for path in set(containers(SCHEMA)) - {"ingress.tls", "restart", "labels", "backup", "restore"}
     if not path.startswith("storage")
 )
 
