@@ -2,7 +2,14 @@
 
 from typing import Annotated, Final, Literal, LiteralString, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.api.schemas.base import ClientModel
@@ -24,6 +31,16 @@ from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 WAIT_SECONDS: Final = 60
 MAX_WAIT_SECONDS: Final = 300
+
+
+def _written_out(value: object) -> object:
+    """Pydantic takes a number for seconds since 1970; the document promises a time as RFC 3339."""
+    if isinstance(value, str) and not value.partition("T")[2]:
+        raise ValueError("write a time as 2026-11-01T00:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
 
 
@@ -206,7 +223,7 @@ class ListQuery(FieldsQuery):
         description="Only with these conditions, as `Ready=False,UpToDate=True`. A condition that "
         "a workspace does not have is none of the three.",
     )
-    idle_since: AwareDatetime | None = Field(
+    idle_since: Moment | None = Field(
         default=None,
         description="Only those that were there at this time and that nobody has used since, as "
         "`2026-11-01T00:00:00Z`: neither the chat nor, by this API, a model. Where that is not "
