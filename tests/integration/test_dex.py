@@ -148,7 +148,8 @@ def test_a_person_signs_in_from_the_command_line(
         provider.fill_in(page, "ann")
         output = login.stdout.read()
     assert login.returncode == 0, output
-    assert f"teams: {NAMESPACE}" in output
+    (teams,) = [line for line in output.splitlines() if line.startswith("teams: ")]
+    assert NAMESPACE in teams
     stored = _files(tmp_path)
     listed = subprocess.run(
         ["aichatctl", "list", "-o", "name"],
