@@ -92,7 +92,7 @@ def test_an_upgrade_that_fails_after_migrating_is_rolled_back_with_its_chats(
     assert f"before {broken} changes them" in log(node)
     run(node, None)
     wait_ready(node, NEWER, TENANT)
-    assert f"put the chat's data back to before {broken}" in log(node)
+    assert "put the chat's data back" in log(node)
     assert titles(chat) == before
 
 
@@ -121,7 +121,7 @@ def test_what_people_wrote_with_a_newer_image_is_not_taken_away_by_an_older_one(
         300,
         lambda: node.story(TENANT),
     )
-    assert f"Set the image to {newer} again" in condition(node, NEWER, "Ready")["message"]
+    assert "Set the newer image again" in condition(node, NEWER, "Ready")["message"]
     run(node, newer)
     wait_ready(node, NEWER, TENANT)
     assert titles(chat) == {*(f"{title}{MARK}" for title in before), "kept"}

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sqlite3
+import stat
 import sys
 import time
 import uuid
@@ -14,18 +15,14 @@ from pathlib import Path
 
 DATA = Path(os.environ["DATA_DIR"])
 IMAGE = os.environ["CHAT_IMAGE"]
-DATABASE, INDEXES = "webui.db", "vector_db"
+DATABASE, INDEXES, ADMINISTRATOR = "webui.db", "vector_db", ".first-administrator"
 COPY = DATA / os.environ["UPGRADE_COPY"]
 COPY_SECONDS = 7 * 86_400
-FORMER = "image"  # in the copy: the image whose data it is
 REPLACED = COPY / "replaced"  # what a rollback has taken away, until the next copy
 RECORD = DATA / ".open-webui-image"
-# What people write, and when they did. The operator and migrations write other tables, too.
-WRITTEN = (
-    *((table, "updated_at") for table in ("chat", "message", "note", "file", "folder", "channel")),
-    *((table, "updated_at") for table in ("knowledge", "memory", "prompt", "tool", "function")),
-    ("user", "created_at"),
-)
+# By these people's rows are known to be the same; what Open WebUI writes by itself is left out.
+MARKS = ("id", "created_at", "updated_at", "role", "password")
+NOT_WRITTEN_BY_PEOPLE = ("alembic_version", "config", "migratehistory")
 
 
 def refuse_unfinished_restore() -> None:
@@ -35,76 +32,98 @@ def refuse_unfinished_restore() -> None:
 
 
 def keep_way_back() -> None:
-    """Open WebUI's migrations go one way: copy the data before another image may change them, and
-    put the copy back for an image that is too old for them."""
+    """Open WebUI's migrations go one way: copy the data before an image changes them, and put the
+    copy back for an image that is too old for them."""
     end_rollback()
-    former = RECORD.read_text() if RECORD.exists() else ""
-    known = image_revisions()
+    former = RECORD.read_text() if RECORD.is_file() else ""
+    known, newest = image_revisions()
     if (DATA / DATABASE).exists():
-        if known and not revisions(DATA / DATABASE) <= known:
-            roll_back(known, former if former != IMAGE else "")
-        elif former != IMAGE:
-            copy_data(former)
+        present = revisions(DATA / DATABASE)
+        if known and not present <= known:
+            roll_back(known)
+        elif former != IMAGE and present != newest:
+            copy_data()
         elif COPY.exists() and time.time() - COPY.stat().st_mtime > COPY_SECONDS:
-            shutil.rmtree(COPY)
+            remove(COPY)
     if former != IMAGE:
         record_image()
 
 
 def record_image() -> None:
     new = RECORD.with_suffix(".new")
+    remove(new)
     new.write_text(IMAGE)
     os.sync()
     new.rename(RECORD)
 
 
-def image_revisions() -> set[str]:
-    """Return the revisions of the database's tables that this image's migrations know."""
+def image_revisions() -> tuple[set[str], set[str]]:
+    """Return the revisions of the database's tables that this image's migrations know, and of these
+    the newest, which no other follows."""
     spec = importlib.util.find_spec("open_webui")
     folders = (spec.submodule_search_locations if spec else None) or []
-    files = [path for folder in folders for path in Path(folder).glob("migrations/versions/*.py")]
-    pattern = re.compile(r"^revision\b[^=\n]*= *['\"](\w+)['\"]", re.MULTILINE)
-    return {match[1] for path in files for match in pattern.finditer(path.read_text())}
+    known, followed = set(), set()
+    for path in (path for one in folders for path in Path(one).glob("migrations/versions/*.py")):
+        for line in re.findall(r"^(?:down_)?revision\b.*$", path.read_text(), re.MULTILINE):
+            names = re.findall(r"['\"](\w+)['\"]", line)
+            (followed if line.startswith("down_") else known).update(names)
+    return known, known - followed
 
 
 def revisions(database: Path) -> set[str]:
-    return {row[0] for row in select(database, "alembic_version", "version_num", "{0}")}
-
-
-def select(database: Path, table: str, column: str, what: str) -> list[tuple[str]]:
-    """Return the rows of a query; none where this version has no such column."""
     with closing(sqlite3.connect(database)) as connection:
-        columns = {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
-        if column not in columns:
-            return []
-        return connection.execute(f'SELECT {what.format(column)} FROM "{table}"').fetchall()
+        if not columns_of(connection, "main", "alembic_version"):
+            return set()
+        return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")}
+
+
+def columns_of(connection: sqlite3.Connection, schema: str, table: str) -> list[str]:
+    """Return the table's columns; none where this version has no such table."""
+    return [row[1] for row in connection.execute(f'PRAGMA {schema}.table_info("{table}")')]
 
 
 def is_used_since_copy() -> bool:
-    """Whether people have written anything. No clock is asked: a node's may be wrong."""
-    now, then = (
-        [select(database, *place, "count({0}), max({0})") for place in WRITTEN]
-        for database in (DATA / DATABASE, COPY / DATABASE)
+    """Whether people have written, changed or deleted anything. No clock is asked: a node's may be
+    wrong, and people may have imported chats of another time."""
+    with closing(sqlite3.connect(DATA / DATABASE)) as connection:
+        connection.execute("ATTACH ? AS copy", [str(COPY / DATABASE)])
+        tables = connection.execute("SELECT name FROM copy.sqlite_master WHERE type = 'table'")
+        return any(
+            differs(connection, table)
+            for (table,) in tables.fetchall()
+            if table not in NOT_WRITTEN_BY_PEOPLE
+        )
+
+
+def differs(connection: sqlite3.Connection, table: str) -> bool:
+    now, then = (columns_of(connection, schema, table) for schema in ("main", "copy"))
+    marks = ", ".join(f'"{mark}"' for mark in MARKS if mark in now and mark in then)
+    if not marks:
+        return bool(then) and not now
+    rows = [f'SELECT {marks} FROM {schema}."{table}"' for schema in ("main", "copy")]
+    return any(
+        connection.execute(f"{first} EXCEPT {second} LIMIT 1").fetchone()
+        for first, second in (rows, reversed(rows))
     )
-    return now != then
 
 
-def copy_data(former: str) -> None:
+def copy_data() -> None:
     """Keep a copy that nobody has used the chat since: the upgrade after it has failed."""
     if (COPY / DATABASE).exists() and not is_used_since_copy():
         return
     new = COPY.with_suffix(".new")
-    for old in (COPY, new):
-        if old.exists():
-            shutil.rmtree(old)
-    sources = [DATA / DATABASE, DATA / f"{DATABASE}-wal", *(DATA / INDEXES).rglob("*")]
-    needed = sum(path.stat().st_size for path in sources if path.is_file())
+    remove(COPY)
+    remove(new)
+    files = [DATA / ADMINISTRATOR, *regular_files(DATA / INDEXES)]
+    database = sum(path.stat().st_size for path in DATA.glob(f"{DATABASE}*") if path.is_file())
+    # A migration rewrites whole tables, so it needs the database's room once more.
+    needed = 2 * database + sum(path.stat().st_size for path in files if path.exists())
     free = shutil.disk_usage(DATA).free
     if free < needed:
         sys.exit(
             f"there is no room for a copy of the chat's data before {IMAGE} changes them: it takes "
-            f"{needed} bytes, and {free} are free. Raise spec.storage.openWebUI"
-            + (f", or set the image to {former} again" if former else "")
+            f"{needed} bytes with what the change takes, and {free} are free. Raise "
+            "spec.storage.openWebUI, or set the former image again"
         )
     new.mkdir()
     with (
@@ -112,19 +131,39 @@ def copy_data(former: str) -> None:
         closing(sqlite3.connect(new / DATABASE)) as target,
     ):
         source.backup(target)
-    if (DATA / INDEXES).exists():
-        shutil.copytree(DATA / INDEXES, new / INDEXES)
-    (new / FORMER).write_text(former)
+    for path in files:
+        if path.exists():
+            target_path = new / path.relative_to(DATA)
+            target_path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target_path)
     os.sync()
     new.rename(COPY)
-    print(f"copied {needed} bytes of the chat's data before {IMAGE} changes them")
+    print(f"copied the chat's data before {IMAGE} changes them")
 
 
-def roll_back(known: set[str], newer: str) -> None:
+def regular_files(folder: Path) -> list[Path]:
+    """Return the files below a folder; people may have put links and pipes there."""
+    paths = [Path(top) / name for top, _, names in os.walk(folder) for name in names]
+    return [path for path in paths if stat.S_ISREG(path.lstat().st_mode)]
+
+
+def remove(path: Path) -> None:
+    """Remove whatever it is, also where people took the right to write from a folder."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    path.chmod(0o700)
+    for top, names, _ in os.walk(path):
+        for folder in (Path(top, name) for name in names):
+            if not folder.is_symlink():
+                folder.chmod(0o700)
+    shutil.rmtree(path)
+
+
+def roll_back(known: set[str]) -> None:
     changed = f"a newer Open WebUI than {IMAGE} has changed the chat's data"
     way_out = (
-        f"Set the image to {newer or 'the newer one'} again, or restore a backup that {IMAGE} or "
-        "an older one has made"
+        f"Set the newer image again, or restore a backup that {IMAGE} or an older one has made"
     )
     if not (COPY / DATABASE).exists() or not revisions(COPY / DATABASE) <= known:
         sys.exit(f"{changed}, and there is no copy from before. {way_out}")
@@ -133,16 +172,19 @@ def roll_back(known: set[str], newer: str) -> None:
     record_image()
     REPLACED.mkdir()
     end_rollback()
-    print(f"put the chat's data back to before {newer or 'a newer image'}")
+    print("put the chat's data back to before a newer image")
 
 
 def end_rollback() -> None:
     """Put the copy in place; after a kill, go on with that."""
     if not REPLACED.exists() or not (COPY / DATABASE).exists():
         return
-    for name in (INDEXES, DATABASE):  # the database last: it says that the copy is complete
+    # The database last: it says that the copy is complete.
+    for name in (INDEXES, ADMINISTRATOR, DATABASE):
         if (COPY / name).exists():
             for part in (f"{name}-wal", f"{name}-shm", name):
+                if (DATA / part).is_dir():
+                    (DATA / part).chmod(0o700)  # without the right to write it can't be moved
                 if (DATA / part).exists():
                     (DATA / part).rename(REPLACED / part)
             (COPY / name).rename(DATA / name)
@@ -152,7 +194,7 @@ def end_rollback() -> None:
 def keep_administrator() -> None:
     """Open WebUI creates the administrator at its first start and never reads the Secret again."""
     email, password = os.environ["WEBUI_ADMIN_EMAIL"], os.environ["WEBUI_ADMIN_PASSWORD"]
-    mark = DATA / ".first-administrator"
+    mark = DATA / ADMINISTRATOR
     seen = hashlib.sha256(f"{email} {password}".encode()).hexdigest()
     before, _, known = mark.read_text().partition("\n") if mark.exists() else ("", "", "")
     if (DATA / DATABASE).exists() and before and before != seen:

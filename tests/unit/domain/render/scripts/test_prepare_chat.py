@@ -11,7 +11,8 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 import pytest
 
@@ -44,7 +45,9 @@ class Chat:
             (self._images / image / "bcrypt.py").write_text(BCRYPT)
             for number, revision in enumerate(revisions):
                 line = f"revision: str = '{revision}'" if number else f'revision = "{revision}"'
-                (versions / f"{revision}_a.py").write_text(f"# of {image}\n{line}\n")
+                former = f"'{revisions[number - 1]}'" if number else None
+                text = f"# of {image}\n{line}\ndown_revision: str | None = {former}\n"
+                (versions / f"{revision}_a.py").write_text(text)
 
     def prepare(
         self,
@@ -92,15 +95,19 @@ class Chat:
     def migrate(self, image: str) -> None:
         with self.database() as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num)")
-            connection.execute("CREATE TABLE IF NOT EXISTS chat (title, updated_at)")
-            connection.execute('CREATE TABLE IF NOT EXISTS "user" (email, created_at)')
+            connection.execute("CREATE TABLE IF NOT EXISTS chat (id, title, updated_at)")
+            connection.execute('CREATE TABLE IF NOT EXISTS "user" (id, email, role)')
+            connection.execute("CREATE TABLE IF NOT EXISTS auth (id, email, password)")
+            connection.execute("CREATE TABLE IF NOT EXISTS model (id, updated_at)")
+            connection.execute("CREATE TABLE IF NOT EXISTS config (id, updated_at)")
             connection.execute("DELETE FROM alembic_version")
             newest = REVISIONS[image][-1]
             connection.execute("INSERT INTO alembic_version VALUES (?)", [newest])
 
     def write(self, title: str) -> None:
         with self.database() as connection:
-            connection.execute("INSERT INTO chat VALUES (?, ?)", [title, int(time.time())])
+            row = [title, title, int(time.time())]
+            connection.execute("INSERT INTO chat VALUES (?, ?, ?)", row)
         (self.data / "vector_db").mkdir(exist_ok=True)
         (self.data / "vector_db" / "index.bin").write_text(title)
 
@@ -239,7 +246,7 @@ def test_a_copy_has_what_a_killed_chat_left_beside_its_database(used: Chat) -> N
     def write_and_die() -> None:
         connection = sqlite3.connect(used.data / "webui.db", isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("INSERT INTO chat VALUES ('beside', 1)")
+        connection.execute("INSERT INTO chat VALUES ('beside', 'beside', 1)")
         os.kill(os.getpid(), signal.SIGKILL)
 
     process = os.fork()
@@ -255,7 +262,7 @@ def test_a_copy_has_what_a_killed_chat_left_beside_its_database(used: Chat) -> N
 def test_an_upgrade_that_failed_after_migrating_is_rolled_back_with_its_chats(used: Chat) -> None:
     used.start(NEW)
     (used.data / "vector_db" / "index.bin").write_text("of the new format")
-    assert f"before {NEW}" in used.start(OLD)
+    assert "put the chat's data back" in used.start(OLD)
     assert (used.titles(), used.index()) == (["before"], "before")
     assert "put" not in used.start(OLD)
 
@@ -271,7 +278,7 @@ def test_after_a_rollback_the_next_upgrade_has_a_copy_again(used: Chat) -> None:
 def test_an_upgrade_that_mends_a_failed_one_keeps_the_copy_of_before_both(used: Chat) -> None:
     used.start(NEW)
     assert used.start(NEWER) == ""
-    assert f"before {NEWER}" in used.start(OLD)
+    assert "put the chat's data back" in used.start(OLD)
     assert used.titles() == ["before"]
 
 
@@ -280,26 +287,59 @@ def test_what_people_wrote_after_an_upgrade_is_never_taken_away(used: Chat) -> N
     prepared = used.prepare(OLD)
     assert prepared.returncode
     assert "people have written since" in prepared.stderr
-    assert f"Set the image to {NEW} again, or restore a backup" in prepared.stderr
+    assert "Set the newer image again, or restore a backup" in prepared.stderr
     assert used.titles() == ["before", "after"]
     assert used.start(NEW) == ""
 
 
 @pytest.mark.parametrize(
-    ("table", "column"),
+    "statement",
     [
-        ("chat", "updated_at"),
-        ("note", "updated_at"),
-        ("file", "updated_at"),
-        ("user", "created_at"),
+        "INSERT INTO chat VALUES ('another', 'another', 0)",
+        "UPDATE chat SET updated_at = updated_at + 1 WHERE id = 'before'",
+        "INSERT INTO \"user\" VALUES ('bo', 'bo@x', 'user')",
+        "UPDATE \"user\" SET role = 'user'",
+        "UPDATE auth SET password = 'another'",
+        "INSERT INTO model VALUES ('assistant', 1)",
+        "DROP TABLE model",
     ],
 )
-def test_each_thing_that_people_write_counts(used: Chat, table: str, column: str) -> None:
+def test_each_thing_that_people_do_counts(used: Chat, statement: str) -> None:
+    with used.database() as connection:
+        connection.execute("INSERT INTO \"user\" VALUES ('ada', 'ada@x', 'admin')")
+        connection.execute("INSERT INTO auth VALUES ('ada', 'ada@x', 'own')")
+        # An import may bring a chat of any time: the newest says nothing of the others.
+        connection.execute("INSERT INTO chat VALUES ('imported', 'imported', 99999999999)")
     used.start(NEW)
     with used.database() as connection:
-        connection.execute(f'CREATE TABLE IF NOT EXISTS "{table}" ({column})')
-        connection.execute(f'INSERT INTO "{table}" ({column}) VALUES (1)')  # noqa: S608
+        connection.execute(statement)
     assert "people have written since" in used.prepare(OLD).stderr
+
+
+def test_what_open_webui_writes_by_itself_does_not_count(used: Chat) -> None:
+    used.start(NEW)
+    with used.database() as connection:
+        connection.execute("INSERT INTO config VALUES ('a', 1)")
+        connection.execute("CREATE TABLE of_the_newer (id, updated_at)")
+        connection.execute("INSERT INTO of_the_newer VALUES ('b', 1)")
+    assert "put the chat's data back" in used.start(OLD)
+
+
+def test_an_image_that_changes_nothing_copies_nothing(used: Chat) -> None:
+    """As a new release of the operator, or another name of the same image."""
+    (used.data / ".open-webui-image").unlink()
+    assert used.start(OLD) == ""
+    assert not (used.data / COPY).exists()
+
+
+def test_a_rollback_brings_the_password_of_the_secret(used: Chat) -> None:
+    with used.database() as connection:
+        connection.execute("INSERT INTO auth VALUES ('first', 'first@x', 'own')")
+    used.start(NEW)
+    assert "password set" in used.prepare(NEW, password="new").stdout
+    with used.database() as connection:
+        connection.execute("UPDATE auth SET password = 'own'")  # nobody else has changed anything
+    assert "password set" in used.prepare(OLD, password="new").stdout
 
 
 def test_what_people_deleted_after_an_upgrade_stays_deleted(used: Chat) -> None:
@@ -322,12 +362,54 @@ def test_an_image_whose_migrations_are_elsewhere_starts_as_it_is(used: Chat) -> 
     assert not used.prepare(ELSEWHERE).returncode
 
 
+def test_what_people_put_among_the_indexes_stops_nothing(used: Chat) -> None:
+    odd = used.data / "vector_db" / "odd"
+    (odd / "closed").mkdir(parents=True)
+    (odd / "closed" / "file").write_text("kept")
+    os.mkfifo(odd / "pipe")
+    (odd / "link").symlink_to("/")
+    (odd / "broken").symlink_to("nowhere")
+    (odd / "closed").chmod(0o500)
+    odd.chmod(0o500)
+    used.start(NEW)
+    kept = [path for path in (used.data / COPY / "vector_db" / "odd").rglob("*") if path.is_file()]
+    assert [path.read_text() for path in kept] == ["kept"]
+    os.utime(used.data / COPY, (0, 0))
+    used.start(NEW, writes="after")
+    assert not (used.data / COPY).exists()
+
+
+def test_a_folder_without_the_right_to_write_is_removed() -> None:
+    """As the chat's user, outside of pytest's folder: root may do everything."""
+    with TemporaryDirectory() as folder:
+        closed = Path(folder) / "closed"
+        closed.mkdir()
+        (closed / "file").touch()
+        for path in (Path(folder), closed, closed / "file"):
+            os.chown(path, 1000, 1000)
+        closed.chmod(0o500)
+        process = os.fork()
+        if not process:
+            status = 1
+            try:
+                os.setuid(1000)
+                variables = {"DATA_DIR": folder, "CHAT_IMAGE": "", "UPGRADE_COPY": "copy"}
+                os.environ.update(variables)
+                program: dict[str, Any] = {"__name__": "prepare_chat"}
+                exec(compile(SCRIPT, "prepare_chat.py", "exec"), program)  # noqa: S102
+                program["remove"](closed)
+                status = int(closed.exists())
+            finally:
+                os._exit(status)
+        assert os.waitpid(process, 0)[1] == 0
+
+
 def test_without_room_for_a_copy_the_data_stay_as_they_are(used: Chat) -> None:
     (used.data / "vector_db" / "large.bin").touch()
     os.truncate(used.data / "vector_db" / "large.bin", 2**43)  # sparse
     prepared = used.prepare(NEW)
     assert prepared.returncode
-    assert "Raise spec.storage.openWebUI, or set the image to chat:1 again" in prepared.stderr
+    assert "Raise spec.storage.openWebUI, or set the former image again" in prepared.stderr
     assert not (used.data / COPY).exists()
     (used.data / "vector_db" / "large.bin").unlink()
     assert "copied" in used.start(NEW)
