@@ -171,7 +171,8 @@ async def running_world(
         configuration.host = str(server.make_url("")).rstrip("/")
         client = await stack.enter_async_context(Client(configuration, user_agent="test"))
         settings = Settings.read({}, in_cluster=True)
-        services = Services.create(settings, client, connect, {})
+        connect_chat = servers.chat_by_proxy(client)
+        services = Services.create(settings, client, connect, connect_chat, {})
         status = {
             "namespace": {"name": "team-a", "uid": "its-namespace"},
             **parts.pop("status", {}),
