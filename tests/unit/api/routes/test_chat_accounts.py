@@ -217,7 +217,7 @@ async def test_another_error_of_the_chat_is_told_without_addresses(request_: str
 
 
 @pytest.mark.parametrize("is_platforms", [False, True])
-async def test_without_a_password_form_a_password_is_of_no_use(is_platforms: bool) -> None:  # noqa: FBT001
+async def test_without_a_password_form_a_password_is_of_no_use(is_platforms: bool) -> None:
     own = {} if is_platforms else {"access": {**OIDC, "passwordForm": False}}
     async with inviting(spec=own) as (cluster, client):
         if is_platforms:

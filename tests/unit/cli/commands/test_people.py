@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.unit.cli.world import SYSTEM, World, with_team
+from tests.unit.cli.world import READY_STATUS, SYSTEM, World, with_team
 
 BOB = "oidc:https://id.example.org/#bob"
 
