@@ -58,16 +58,16 @@ async def check_contract(client: OpenWebUIClient, email: str, password: str) -> 
 async def check_accounts(client: OpenWebUIClient, email: str, password: str) -> None:
     """Make an account, which stays, and see what it may do."""
     session = await client.sign_in(email, password)
-    address, chosen = f"Bo-{secrets.token_hex(4)}@example.org", "A-pass-w0rd"
-    await session.add_account(address, "Bo", chosen, "user")
+    address, password_of_bo = f"Bo-{secrets.token_hex(4)}@example.org", "A-pass-w0rd"
+    await session.add_account(address, "Bo", password_of_bo, "user")
     for spelling in (address, address.lower(), email):
         with pytest.raises(AccountExistsError, match="already registered"):
             await session.add_account(spelling, "Bo", "another", "user")
     with pytest.raises(OpenWebUIError, match="email format") as raised:
-        await session.add_account("bo", "Bo", chosen, "user")
+        await session.add_account("bo", "Bo", password_of_bo, "user")
     assert not isinstance(raised.value, AccountExistsError)
     with pytest.raises(SignInRefusedError):
         await client.sign_in(address, "another")
-    own = await client.sign_in(address.lower(), chosen)
+    own = await client.sign_in(address.lower(), password_of_bo)
     with pytest.raises(NotAdministratorError):
-        await own.add_account("eve@example.org", "Eve", chosen, "admin")
+        await own.add_account("eve@example.org", "Eve", password_of_bo, "admin")

@@ -156,10 +156,10 @@ def test_the_credentials_open_the_chat(creator: Api) -> None:
 
 def test_who_is_invited_to_the_chat_signs_in_and_administers_nothing(creator: Api) -> None:
     invitation = {"email": "Bo@Example.org", "name": "Bo"}
-    made = creator.call("POST", f"{ONE}:inviteToChat", invitation)
-    assert (made.status, made.headers["cache-control"]) == (201, "no-store"), made.text
-    chat = WebUI("http://127.0.0.1", made.document["url"].removeprefix("https://"))
-    chat.sign_in(made.document["email"], made.document["password"])
+    answer = creator.call("POST", f"{ONE}:inviteToChat", invitation)
+    assert (answer.status, answer.headers["cache-control"]) == (201, "no-store"), answer.text
+    chat = WebUI("http://127.0.0.1", answer.document["url"].removeprefix("https://"))
+    chat.sign_in(answer.document["email"], answer.document["password"])
     person = chat.call("/api/v1/auths/")
     assert (person["email"], person["name"], person["role"]) == ("bo@example.org", "Bo", "user")
     for page in ("/api/v1/users/", "/api/v1/auths/admin/config"):
