@@ -63,7 +63,8 @@ def _openapi() -> str:
     """Return what a running API serves at /openapi.json, without any connection."""
     client = Client(Configuration(), user_agent="generate")
     settings = Settings.read({}, in_cluster=False)
-    services = Services.create(settings, client, servers.by_proxy(client), {})
+    connections = servers.by_proxy(client), servers.chat_by_proxy(client)
+    services = Services.create(settings, client, *connections, {})
     document = build(services, Metrics(lambda: 0, lambda: 0)).openapi()
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

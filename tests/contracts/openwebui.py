@@ -1,11 +1,13 @@
-"""What the operator relies on of Open WebUI, of the real one and of the fake."""
+"""What the operator and the API rely on of Open WebUI, of the real one and of the fake."""
 
+import secrets
 import time
 
 import pytest
 
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient
 from aichat_workspace.openwebui.errors import (
+    AccountExistsError,
     NotAdministratorError,
     OpenWebUIError,
     SignInRefusedError,
@@ -51,3 +53,21 @@ async def check_contract(client: OpenWebUIClient, email: str, password: str) -> 
     assert used is None or used <= seen
     with pytest.raises(NotAdministratorError, match="401"):
         await type(session)(session.transport, "no token").entries(())
+
+
+async def check_accounts(client: OpenWebUIClient, email: str, password: str) -> None:
+    """Make an account, which stays, and see what it may do."""
+    session = await client.sign_in(email, password)
+    address, password_of_bo = f"Bo-{secrets.token_hex(4)}@example.org", "A-pass-w0rd"
+    await session.add_account(address, "Bo", password_of_bo, "user")
+    for spelling in (address, address.lower(), email):
+        with pytest.raises(AccountExistsError, match="already registered"):
+            await session.add_account(spelling, "Bo", "another", "user")
+    with pytest.raises(OpenWebUIError, match="email format") as raised:
+        await session.add_account("bo", "Bo", password_of_bo, "user")
+    assert not isinstance(raised.value, AccountExistsError)
+    with pytest.raises(SignInRefusedError):
+        await client.sign_in(address, "another")
+    own = await client.sign_in(address.lower(), password_of_bo)
+    with pytest.raises(NotAdministratorError):
+        await own.add_account("eve@example.org", "Eve", password_of_bo, "admin")

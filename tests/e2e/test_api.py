@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 import yaml
@@ -151,6 +152,22 @@ def test_the_credentials_open_the_chat(creator: Api) -> None:
     chat = WebUI("http://127.0.0.1", shown.document["url"].removeprefix("https://"))
     chat.sign_in(shown.document["email"], shown.document["password"])
     assert ANSWER in chat.ask("gemma2:2b", QUESTION)
+
+
+def test_who_is_invited_to_the_chat_signs_in_and_administers_nothing(creator: Api) -> None:
+    invitation = {"email": "Bo@Example.org", "name": "Bo"}
+    answer = creator.call("POST", f"{ONE}:inviteToChat", invitation)
+    assert (answer.status, answer.headers["cache-control"]) == (201, "no-store"), answer.text
+    chat = WebUI("http://127.0.0.1", answer.document["url"].removeprefix("https://"))
+    chat.sign_in(answer.document["email"], answer.document["password"])
+    person = chat.call("/api/v1/auths/")
+    assert (person["email"], person["name"], person["role"]) == ("bo@example.org", "Bo", "user")
+    for page in ("/api/v1/users/", "/api/v1/auths/admin/config"):
+        with pytest.raises(HTTPError, match="401"):
+            chat.call(page)
+    assert ANSWER in chat.ask("gemma2:2b", QUESTION)
+    again = creator.call("POST", f"{ONE}:inviteToChat", invitation)
+    assert (again.status, again.document["code"]) == (409, "account-exists")
 
 
 @pytest.mark.usefixtures("creator")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Request, expect
 from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.runtime.servers import chat_at
 from tests.browser import running_chromium
-from tests.contracts.openwebui import check_contract
+from tests.contracts.openwebui import check_accounts, check_contract
 from tests.e2e.conftest import (
     ANSWER,
     DOMAIN,
@@ -91,6 +91,7 @@ async def test_open_webui_does_what_the_fake_one_does(node: Node) -> None:
     async with aiohttp.ClientSession(connector=connector) as session:
         client = OpenWebUIClient(chat_at(session, f"http://{SECOND}.{DOMAIN}"))
         await check_contract(client, *credentials(node, SECOND))
+        await check_accounts(client, *credentials(node, SECOND))
 
 
 class Loopback(AbstractResolver):

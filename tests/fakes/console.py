@@ -16,12 +16,15 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
+from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.operator.records import session_key
 from tests.fakes.listing import take_list
+from tests.fakes.openwebui import FakeOpenWebUI
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.teams.team_cluster import TeamCluster
 
 TEAM: Final = "science"
+ADMIN_PASSWORD: Final = "correct-horse-battery-staple"
 TOKENS: Final = {"good": "ann@example.org", "other": "bo@example.org"}
 PROMPTS: Final = {
     "create_summary": "You summarize texts.",
@@ -63,7 +66,7 @@ class FakeConsoleClient(FakeWorkspaceClient):
         workspace = names.workspace_of_credentials(name)
         admin = {
             "WEBUI_ADMIN_EMAIL": f"admin@{workspace}.example.org",
-            "WEBUI_ADMIN_PASSWORD": "correct-horse-battery-staple",
+            "WEBUI_ADMIN_PASSWORD": ADMIN_PASSWORD,
         }
         return {
             "metadata": {"annotations": {names.OWNER_UID_ANNOTATION: f"uid-of-{workspace}"}},
@@ -123,6 +126,7 @@ class ConsoleWorld:
     services: Services
     client: FakeConsoleClient
     model: FakeModel
+    chat: FakeOpenWebUI
 
     def put(self, obj: Object) -> None:
         """Add or change a workspace."""
@@ -135,8 +139,15 @@ class ConsoleWorld:
 def make_world(environment: Mapping[str, str]) -> ConsoleWorld:
     """Make an application whose cluster has no workspace yet."""
     client, model = FakeConsoleClient(), FakeModel()
+    chat = FakeOpenWebUI("admin@red-chat.example.org", ADMIN_PASSWORD)
     settings = Settings.read(environment, in_cluster=False)
-    services = Services.create(settings, client, lambda _: model, PROMPTS)  # type: ignore[arg-type, return-value]
+    services = Services.create(
+        settings,
+        client,
+        lambda _: model,  # type: ignore[arg-type, return-value]
+        lambda _: OpenWebUIClient(chat),
+        PROMPTS,
+    )
     client.cluster = services.cluster
     cluster = services.cluster
     for cache in cluster._caches:
@@ -150,7 +161,8 @@ def make_world(environment: Mapping[str, str]) -> ConsoleWorld:
     take_list(cluster._namespaces._store, [{"metadata": team}], 1)
     cluster.changes.begin(1)
     cluster._synced.set()
-    return ConsoleWorld(build(services, Metrics(lambda: 0, lambda: 0)), services, client, model)
+    app = build(services, Metrics(lambda: 0, lambda: 0))
+    return ConsoleWorld(app, services, client, model, chat)
 
 
 def namespace(workspace: str) -> Object:

@@ -1,9 +1,10 @@
-"""Open WebUI in memory, as far as entries of models and the time of its use need it.
+"""Open WebUI in memory, as far as entries of models, accounts and the time of its use need it.
 
 tests/contracts/openwebui.py has what it has in common with the real one.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from aichat_workspace.openwebui.client import Reply
 
 EMAIL, PASSWORD = "admin@chat.example.org", "right"
 _TOKEN = "token-1"
+_USERS_TOKEN = "token-of-"
+_NOT_PERMITTED = "You do not have permission to access this resource."
 _NOT_FOUND = "We could not find what you're looking for :/"
 _UNSET = ("profile_image_url", "description", "capabilities", "knowledge")
 
@@ -31,6 +34,8 @@ class FakeOpenWebUI:
     """When the accounts of people were last active, by their addresses, in seconds since 1970."""
     own_chats: list[int] = field(default_factory=list)
     """When the first account's chats were last continued."""
+    accounts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The accounts that the first one has made, by their addresses, with password and role."""
     requests: list[str] = field(default_factory=list)
     fail: Callable[[str], Reply | None] = lambda _: None
 
@@ -50,16 +55,20 @@ class FakeOpenWebUI:
         content = json.loads(body) if body else {}
         if request == "POST /api/v1/auths/signin":
             return self._sign_in(content)
-        if headers.get("Cookie") != f"token={_TOKEN}":
+        cookie = headers.get("Cookie", "")
+        if cookie.removeprefix(f"token={_USERS_TOKEN}") in self.accounts:
+            return _reply(401, {"detail": _NOT_PERMITTED})
+        if cookie != f"token={_TOKEN}":
             return _reply(401, {"detail": "401 Unauthorized"})
         self.last_active[self.email] = int(time.time())
         if not self.is_administrator:
-            return _reply(401, {"detail": "You do not have permission to access this resource."})
+            return _reply(401, {"detail": _NOT_PERMITTED})
         routes: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "GET /api/v1/models/base": lambda _: _reply(200, list(self.entries.values())),
             "GET /api/v1/models/model": lambda _: self._entry(url.query),
             "GET /api/v1/users/search": lambda _: self._users(url.query),
             "GET /api/v1/chats/list": lambda _: _reply(200, self._chats()),
+            "POST /api/v1/auths/add": self._add_account,
             "POST /api/v1/models/create": self._create,
             "POST /api/v1/models/model/delete": self._delete,
         }
@@ -68,7 +77,23 @@ class FakeOpenWebUI:
     def _sign_in(self, content: dict[str, Any]) -> Reply:
         if content == {"email": self.email, "password": self.password}:
             return _reply(200, {"token": _TOKEN, "role": "admin"})
+        email = content["email"].lower()
+        account = self.accounts.get(email)
+        if account is not None and account["password"] == content["password"]:
+            is_administrator = account["role"] == "admin"
+            token = _TOKEN if is_administrator else f"{_USERS_TOKEN}{email}"
+            return _reply(200, {"token": token, "role": account["role"]})
         return _reply(400, {"detail": "The email or password provided is incorrect."})
+
+    def _add_account(self, content: dict[str, Any]) -> Reply:
+        email = content["email"].lower()
+        if re.match(r"[^@]+@[^@]+\.[^@]+", email) is None:
+            return _reply(400, {"detail": "The email format you entered is invalid."})
+        if email in {self.email.lower(), *self.accounts}:
+            return _reply(400, {"detail": "Uh-oh! This email is already registered."})
+        account = {key: content[key] for key in ("name", "password", "role")}
+        self.accounts[email] = account
+        return _reply(200, {"token": "of-the-new-account", "email": email, "role": account["role"]})
 
     def _entry(self, query: str) -> Reply:
         (model,) = parse_qs(query)["id"]

@@ -42,6 +42,7 @@ from aichat_workspace.api.web.requests.exact_requests import require_exact
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.response_cookies import without_cookies
 from aichat_workspace.api.workspaces.backups import Backups
+from aichat_workspace.api.workspaces.chat_accounts import ChatAccounts
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs.reader import WorkspaceLogs
@@ -50,7 +51,7 @@ from aichat_workspace.api.workspaces.prompt_times import PromptTimes
 from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.api.workspaces.upgrades import Upgrades
 from aichat_workspace.kube.client import Client
-from aichat_workspace.runtime.servers import Connect
+from aichat_workspace.runtime.servers import Connect, ConnectChat
 
 # Each step of a sign-in may send a request to the identity provider.
 _SIGN_INS_PER_SECOND: Final = 20.0
@@ -74,6 +75,7 @@ class Services:
     workspaces: Workspaces
     backups: Backups
     details: WorkspaceDetails
+    chat_accounts: ChatAccounts
     logs: WorkspaceLogs
     model_servers: ModelServers
     prompt_times: PromptTimes
@@ -113,7 +115,12 @@ class Services:
 
     @classmethod
     def create(
-        cls, settings: Settings, client: Client, connect: Connect, prompts: Mapping[str, str]
+        cls,
+        settings: Settings,
+        client: Client,
+        connect: Connect,
+        connect_chat: ConnectChat,
+        prompts: Mapping[str, str],
     ) -> Self:
         """Create the services. Raises ValueError for settings that can't be used."""
         cluster, bounds = ClusterView(client, prompts), settings.bounds
@@ -134,6 +141,7 @@ class Services:
                 bounds.anonymous_per_second, bounds.anonymous_burst, known_addresses
             ),
         )
+        details = WorkspaceDetails(client, cluster)
         return cls(
             settings=settings,
             client=client,
@@ -142,7 +150,8 @@ class Services:
             authorizer=authorizer,
             workspaces=workspaces,
             backups=Backups(workspaces, cluster),
-            details=WorkspaceDetails(client, cluster),
+            details=details,
+            chat_accounts=ChatAccounts(cluster, details, connect_chat),
             logs=WorkspaceLogs(client, cluster),
             model_servers=ModelServers(cluster, connect),
             prompt_times=PromptTimes(client),

@@ -90,8 +90,11 @@ async def run(settings: Settings) -> None:
             )
         )
         session = await stack.enter_async_context(servers.session())
-        connect = servers.by_proxy(client) if settings.dev else servers.by_service(session)
-        services = Services.create(settings, client, connect, builtin())
+        if settings.dev:
+            connections = servers.by_proxy(client), servers.chat_by_proxy(client)
+        else:
+            connections = servers.by_service(session), servers.chat_by_service(session)
+        services = Services.create(settings, client, *connections, builtin())
         stack.push_async_callback(services.sessions.renewals.finish)
         metrics = Metrics(lambda: services.streams.taken, lambda: len(services.cluster))
         config = uvicorn.Config(

@@ -222,7 +222,7 @@ async def create(visit: Visit, form: NewWorkspace) -> Response:
 async def workspace_page(
     visit: Visit, name: str, team: str, status: int = 200, **parts: Any
 ) -> Response:
-    """Return a workspace's page; `parts` are credentials, or a prompt and its reply."""
+    """Return a workspace's page; `parts` are credentials, an invitation, or a prompt."""
     query, path, now = forms.encode_team(team), f"{WORKSPACES}/{name}", datetime.now(UTC)
     document = await visit.api.get(path, query)
     diagnosis = await visit.api.get(f"{path}/diagnosis", query)
@@ -241,7 +241,7 @@ async def workspace_page(
         usage_problem=usage_problem,
         history=workspaces.history(history, now),
         history_problem=history_problem,
-        **{"credentials": None, "prompt": None, **parts},
+        **{"credentials": None, "invitation": ChatInvitation(), "prompt": None, **parts},
     )
 
 
@@ -306,6 +306,33 @@ async def credentials_page(visit: Visit, name: str, team: str) -> Response:
     path = f"{WORKSPACES}/{name}/credentials"
     credentials = await visit.api.get(path, forms.encode_team(team))
     return await workspace_page(visit, name, team, credentials=credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatInvitation:
+    """Who is invited to a chat, and what was wrong or what the person signs in with."""
+
+    email: str = ""
+    name: str = ""
+    role: str = "user"
+    error: str = ""
+    account: Document | None = None
+
+
+async def invite_page(visit: Visit, name: str, team: str, values: forms.Values) -> Response:
+    """Return the page with the account that was made in the chat, whose password is shown this
+    once; the form again where something is wrong."""
+    entered = {field: forms.first(values, field) for field in ("email", "name", "role")}
+    path = f"{WORKSPACES}/{name}:inviteToChat"
+    try:
+        account = await visit.api.call("POST", path, forms.encode_team(team), entered)
+    except ApiProblemError as error:
+        if error.problem.status in (401, 404) or error.problem.code == "csrf-token":
+            raise
+        failed = ChatInvitation(**entered, error=error.problem.detail)
+        return await workspace_page(visit, name, team, error.problem.status, invitation=failed)
+    invitation = ChatInvitation(account=account)
+    return await workspace_page(visit, name, team, 201, invitation=invitation)
 
 
 @dataclass(frozen=True, slots=True)

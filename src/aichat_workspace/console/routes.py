@@ -96,6 +96,7 @@ class Routes:
             self._route("/workspaces/{name}/clone", self.show_clone, "GET"),
             self._route("/workspaces/{name}/clone", self.clone, "POST"),
             self._route("/workspaces/{name}/credentials", self.show_credentials, "POST"),
+            self._route("/workspaces/{name}/invite", self.invite_to_chat, "POST"),
             self._route("/workspaces/{name}/prompt", self.ask, "POST"),
             self._route("/workspaces/{name}/models", self.add_model, "POST"),
             *(
@@ -246,6 +247,11 @@ class Routes:
         """Show a workspace with its first administrator's sign-in data."""
         visit, _ = await self._visit_with_form(request)
         return await pages.credentials_page(visit, *_address(request))
+
+    async def invite_to_chat(self, request: Request) -> Response:
+        """Show a workspace with an account that was made in its chat."""
+        visit, values = await self._visit_with_form(request)
+        return await pages.invite_page(visit, *_address(request), values)
 
     async def ask(self, request: Request) -> Response:
         """Show a workspace with the reply to a prompt."""

@@ -112,6 +112,15 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         " recorded.",
         "show_credentials": "Show sign-in data",
         "hide_credentials": "Hide",
+        "chat_invite": "Invite to the chat",
+        "chat_invite_help": "Makes an account in the chat, with a new password that is shown once."
+        " Nothing is sent to the address.",
+        "chat_invited": "{name} has an account now. Hand this over; the password is not shown"
+        " again.",
+        "chat_address": "Address",
+        "chat_name": "Name",
+        "chat_role_user": "Chats",
+        "chat_role_admin": "Administers the chat",
         "email": "Email",
         "password": "Password",
         "copy": "Copy",

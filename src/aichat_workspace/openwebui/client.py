@@ -1,4 +1,4 @@
-"""A client of Open WebUI's API: the entries of models, and when people last used it.
+"""A client of Open WebUI's API: the entries of models, accounts, and when people last used it.
 
 https://docs.openwebui.com/reference/api-endpoints
 """
@@ -14,6 +14,7 @@ import orjson
 
 from aichat_workspace.foundation.error_text import error_text
 from aichat_workspace.openwebui.errors import (
+    AccountExistsError,
     NotAdministratorError,
     OpenWebUIError,
     OpenWebUIUnreachableError,
@@ -31,6 +32,8 @@ _REFUSED: Final = (400, 401, 403)
 _NOT_ALLOWED: Final = (401, 403)
 # These come from a proxy in front of a server that is not there.
 _ABSENT: Final = (502, 503, 504)
+# It has one status for all that it refuses of an account.
+_ADDRESS_TAKEN: Final = "already registered"
 # Pages of thirty and sixty, the latest first.
 _USERS: Final = "/api/v1/users/search?order_by=last_active_at&direction=desc&page=1"
 _OWN_CHATS: Final = "/api/v1/chats/list?page=1&include_pinned=true&include_folders=true"
@@ -126,6 +129,21 @@ class Session:
             case _:
                 raise OpenWebUIError("it listed chats as Open WebUI does not")
         return max(moments, default=None)
+
+    async def add_account(self, email: str, name: str, password: str, role: str) -> None:
+        """Make an account, of the role `user` or `admin`. Open WebUI stores the address in lower
+        case.
+
+        Raises AccountExistsError, and NotAdministratorError where this account may make none. After
+        an OpenWebUIUnreachableError it may have been made all the same.
+        """
+        body = {"email": email, "name": name, "password": password, "role": role}
+        reply = await self._reply("POST", "/api/v1/auths/add", body)
+        if reply.status in _NOT_ALLOWED:
+            raise NotAdministratorError(_reason(reply))
+        if reply.status == HTTPStatus.BAD_REQUEST and _ADDRESS_TAKEN in _reason(reply):
+            raise AccountExistsError(_reason(reply))
+        _require_done(reply)
 
     async def create(self, entry: Mapping[str, Any]) -> None:
         """Add an entry. Raises OpenWebUIError where the model has one."""

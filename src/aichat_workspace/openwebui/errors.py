@@ -23,5 +23,9 @@ class NotAdministratorError(OpenWebUIError):
     """The account is signed in and is no administrator. A retry helps only once it is one again."""
 
 
+class AccountExistsError(OpenWebUIError):
+    """The address has an account. A retry helps only with another one."""
+
+
 class SignInRefusedError(OpenWebUIError):
     """The address or the password is refused. A retry helps only with others."""

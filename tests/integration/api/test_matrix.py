@@ -46,6 +46,7 @@ class Deed:
 _SPEC: Final = {"suspended": True}
 _PATTERN: Final = {"name": "explain_code"}
 _CONNECTION: Final = {"name": "c", "url": "https://a.example.org/v1", "secretName": "s"}
+_PERSON: Final = {"email": "bo@example.org"}
 _CHAT: Final = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 _BACKUP: Final = "20261201T023000Z-0f3b9c2d"
 _TEXT: Final = {"model": "m", "input": "x"}
@@ -76,6 +77,7 @@ OF_ONE: Final = (
     Deed("delete", "delete", "DELETE", "?dryRun=true", (202,)),
     Deed("log", "get", "GET", "/logs/ollama", (409,), "log"),
     Deed("credentials", "get", "GET", "/credentials", (409,), "credentials"),
+    Deed("invite to the chat", "get", "POST", ":inviteToChat", (409,), "credentials", _PERSON),
     Deed("prompt", "create", "POST", ":prompt", (409,), "prompt", {"prompt": "x", "model": "m"}),
     Deed("list openai's models", "create", "GET", "/v1/models", (409,), "prompt"),
     Deed("chat", "create", "POST", "/v1/chat/completions", (409,), "prompt", _CHAT),

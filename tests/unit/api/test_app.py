@@ -37,7 +37,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(ClusterView, "is_synced", True)
     kubernetes = FakeWorkspaceClient()
     settings = Settings.read({"API_BURST": "100000"}, in_cluster=False)
-    services = Services.create(settings, kubernetes, servers.by_proxy(kubernetes), {})
+    connections = servers.by_proxy(kubernetes), servers.chat_by_proxy(kubernetes)
+    services = Services.create(settings, kubernetes, *connections, {})
     kubernetes.cluster = services.cluster
     kubernetes.watch_event(resource())
     return services

@@ -25,7 +25,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
-from aichat_workspace.runtime.servers import Connect
+from aichat_workspace.runtime.servers import Connect, chat_by_proxy
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import serve
@@ -171,7 +171,8 @@ async def running_world(
         configuration.host = str(server.make_url("")).rstrip("/")
         client = await stack.enter_async_context(Client(configuration, user_agent="test"))
         settings = Settings.read({}, in_cluster=True)
-        services = Services.create(settings, client, connect, {})
+        connect_chat = chat_by_proxy(client)
+        services = Services.create(settings, client, connect, connect_chat, {})
         status = {
             "namespace": {"name": "team-a", "uid": "its-namespace"},
             **parts.pop("status", {}),

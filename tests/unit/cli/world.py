@@ -28,6 +28,8 @@ from aichat_workspace.kube.client import Stream
 from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.ollama.installed import InstalledModel
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
+from aichat_workspace.openwebui.client import OpenWebUIClient
+from tests.fakes.openwebui import FakeOpenWebUI
 from tests.fakes.reviews import Object
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
@@ -221,6 +223,7 @@ class World:
     url: str
     cluster: FakeCluster
     model: FakeModel
+    chat: FakeOpenWebUI
     services: Services
     _loop: asyncio.AbstractEventLoop
     folder: Path = Path("/nonexistent")
@@ -237,6 +240,7 @@ class World:
             setattr(self.cluster, field_name, getattr(fresh, field_name))
         for field_name in ("words", "questions", "breaks_off"):
             setattr(self.model, field_name, getattr(fresh_model, field_name))
+        self.chat.accounts = {}
         self.forget_reviews()
         self.call(lambda: self.services.cluster._namespaces._store.remove(namespace("red")))
         self.put_platform()
@@ -340,8 +344,15 @@ def served_world() -> Iterator[World]:
 
 async def _serve(worlds: list[World], is_up: threading.Event, is_over: threading.Event) -> None:
     cluster, model = FakeCluster(), FakeModel()
+    chat = FakeOpenWebUI(email="ann@example.org", password="correct-horse")
     settings = Settings.read({}, in_cluster=True)
-    services = Services.create(settings, cluster, lambda _: model, PATTERNS)  # type: ignore[arg-type, return-value]
+    services = Services.create(
+        settings,
+        cluster,
+        lambda _: model,  # type: ignore[arg-type, return-value]
+        lambda _: OpenWebUIClient(chat),
+        PATTERNS,
+    )
     cluster.cluster = services.cluster
     namespace = {
         "name": "red-chat",
@@ -353,7 +364,7 @@ async def _serve(worlds: list[World], is_up: threading.Event, is_over: threading
     app = build(services, Metrics(lambda: 0, lambda: 0))
     async with serve(app, services.stopping) as url:
         loop = asyncio.get_running_loop()
-        worlds.append(World(url, cluster, model, services, loop))
+        worlds.append(World(url, cluster, model, chat, services, loop))
         is_up.set()
         await loop.run_in_executor(None, functools.partial(is_over.wait))
         services.stopping.set()

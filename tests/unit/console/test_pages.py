@@ -395,6 +395,34 @@ class TestWorkspace:
         assert response.status_code == 403
         assert "correct-horse" not in response.text
 
+    async def test_an_account_in_the_chat_is_made_without_a_script_and_shown_once(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(PATH + QUERY)
+        entered = {"email": "bo@example.org", "name": HOSTILE, "role": "admin"}
+        with capture_logs() as lines:
+            response = await browser.submit(page, f"{PATH}/invite{QUERY}", **entered)
+        account = world.chat.accounts["bo@example.org"]
+        assert (response.status_code, account["role"], account["name"]) == (201, "admin", HOSTILE)
+        assert f'<code id="account-password">{account["password"]}</code>' in response.text
+        assert response.headers["Cache-Control"] == "no-store"
+        assert HOSTILE not in response.text
+        assert_audited(lines, "invite_to_chat")
+        assert account["password"] not in str(lines)
+        assert account["password"] not in (await browser.open(PATH + QUERY)).text
+
+    async def test_a_refused_invitation_to_the_chat_stays_as_it_was_entered(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(PATH + QUERY)
+        world.chat.accounts["bo@example.org"] = {"password": "theirs", "role": "user"}
+        entered = {"email": "bo@example.org", "name": "Bo", "role": "admin"}
+        response = await browser.submit(page, f"{PATH}/invite{QUERY}", **entered)
+        assert response.status_code == 409
+        assert "bo@example.org has an account in the chat" in response.text
+        assert 'value="bo@example.org"' in response.text
+        assert '<option value="admin" selected>' in response.text
+
     async def test_a_prompt_is_answered_without_a_script(self, browser: Browser) -> None:
         page = await browser.open(PATH + QUERY)
         action = f"{PATH}/prompt{QUERY}"

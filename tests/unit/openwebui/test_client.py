@@ -11,7 +11,7 @@ from aichat_workspace.openwebui.errors import (
     OpenWebUIUnreachableError,
     SignInRefusedError,
 )
-from tests.contracts.openwebui import check_contract
+from tests.contracts.openwebui import check_accounts, check_contract
 from tests.fakes.openwebui import EMAIL, PASSWORD, FakeOpenWebUI
 
 
@@ -21,6 +21,7 @@ def replies(status: int, body: bytes) -> FakeOpenWebUI:
 
 async def test_the_fake_passes_the_contract_of_the_real_one() -> None:
     await check_contract(OpenWebUIClient(FakeOpenWebUI()), EMAIL, PASSWORD)
+    await check_accounts(OpenWebUIClient(FakeOpenWebUI()), EMAIL, PASSWORD)
 
 
 @pytest.mark.parametrize(

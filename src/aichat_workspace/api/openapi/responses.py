@@ -28,8 +28,8 @@ _DESCRIPTIONS: Final = {
     429: "Too many requests, lists or streams; Retry-After says how long to wait.",
     431: "The request's head is too large.",
     500: "A bug or a misconfiguration; the log says more.",
-    502: "The model server, or the identity provider, refuses.",
-    503: "The cluster or the model server does not answer; try again.",
+    502: "The model server, the chat, or the identity provider refuses.",
+    503: "The cluster, the model server or the chat does not answer; try again.",
     504: "It takes too long to wait for it.",
 }
 _REQUEST_ID: Final = "5f2b8c0e9a1d4e7f8b3c6d2a1e0f9b7c"

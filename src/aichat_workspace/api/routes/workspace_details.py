@@ -1,4 +1,5 @@
-"""Routes for one workspace's events, history, logs, diagnosis, models and credentials."""
+"""Routes for one workspace's events, history, logs, diagnosis, models, credentials and
+accounts."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -22,6 +23,7 @@ from aichat_workspace.api.routes.long_requests import (
 )
 from aichat_workspace.api.routes.queries import WorkspaceLogQuery
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.schemas.chat_accounts import ChatAccount, ChatInvitation
 from aichat_workspace.api.schemas.history import History
 from aichat_workspace.api.schemas.workspace import (
     Credentials,
@@ -220,3 +222,28 @@ async def read_credentials(
     """Needs `get` on `aichatworkspaces/credentials`. Each reading is recorded."""
     view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
     return json_response(await services.details.credentials(view), headers=NO_STORE)
+
+
+@router.post(
+    ":inviteToChat",
+    summary="Make an account in a workspace's chat",
+    status_code=201,
+    responses={
+        201: {"model": ChatAccount, "description": "The account; its password is shown this once."},
+        **responses(404, 409, 415, 502),
+    },
+)
+async def invite_to_chat(
+    caller: CurrentCaller,
+    services: ServicesDep,
+    name: Name,
+    query: WorkspaceParameters,
+    body: ChatInvitation,
+) -> Response:
+    """Needs `get` on `aichatworkspaces/credentials`: who may read how the first administrator signs
+    in can make accounts in the chat. The password is new and stored by the chat alone; hand it to
+    the person. 409 for an address that has an account, and where people sign in with an identity
+    provider alone."""
+    view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
+    account = await services.chat_accounts.invite(view, body)
+    return json_response(account.model_dump(by_alias=True), 201, NO_STORE)

@@ -105,6 +105,7 @@ _LINKS: Final = {
         "list_events",
         "list_installed_models",
         "read_credentials",
+        "invite_to_chat",
         "read_log",
         "ask",
     )

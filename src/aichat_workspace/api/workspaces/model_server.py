@@ -17,11 +17,10 @@ from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
+from aichat_workspace.api.workspaces.tenant_namespace import require_namespace, require_running
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.models.catalogue import KNOWN_BY_KEY
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
-from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
@@ -67,7 +66,7 @@ class ModelServers:
 
     def server(self, view: View) -> OllamaClient:
         """Return the workspace's server. Raises ProblemError (409) while it has none."""
-        _require_running(view)
+        require_running(view, "no model answers")
         return self.connect(require_namespace(self.cluster, view))
 
     async def models(self, view: View) -> Models:
@@ -190,22 +189,6 @@ async def _read_models(view: View, server: OllamaClient) -> Models:
     except OllamaError as error:
         raise model_server_problem(view, error) from None
     return tuple(sorted(models, key=lambda model: model.name))
-
-
-def _require_running(view: View) -> None:
-    if view.document["spec"].get("suspended"):
-        raise ProblemError(
-            409,
-            "suspended",
-            f"Workspace {view.name!r} is suspended, so no model answers. Resume it first.",
-        )
-    if view.document["status"].get("phase") == Phase.SUSPENDED:
-        raise ProblemError(
-            409,
-            "suspended",
-            f"The time of workspace {view.name!r} is over, so no model answers. Raise or "
-            "remove spec.expiresAfter first.",
-        )
 
 
 async def _as_problems(view: View, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

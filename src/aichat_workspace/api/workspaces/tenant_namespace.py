@@ -1,9 +1,10 @@
-"""The tenant namespace of a workspace, by its recorded UID."""
+"""Whether a workspace has servers: its tenant namespace, by its recorded UID, and that it runs."""
 
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.foundation.metadata import annotations
 
 
@@ -32,3 +33,20 @@ def require_namespace(cluster: ClusterView, view: View) -> str:
             f"GET /api/v1/workspaces/{view.name}/diagnosis says why.",
         )
     return view.name
+
+
+def require_running(view: View, consequence: str) -> None:
+    """Raise ProblemError (409) while the workspace is suspended, with what follows from that."""
+    if view.document["spec"].get("suspended"):
+        raise ProblemError(
+            409,
+            "suspended",
+            f"Workspace {view.name!r} is suspended, so {consequence}. Resume it first.",
+        )
+    if view.document["status"].get("phase") == Phase.SUSPENDED:
+        raise ProblemError(
+            409,
+            "suspended",
+            f"The time of workspace {view.name!r} is over, so {consequence}. Raise or remove "
+            "spec.expiresAfter first.",
+        )

@@ -14,6 +14,7 @@ from aichat_workspace.cli.conversation import Turn, as_prompt
 from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
 from aichat_workspace.cli.output import Format, print_document
 from aichat_workspace.cli.render.lines import plain
+from aichat_workspace.cli.render.people import sign_in_lines
 from aichat_workspace.cli.server.kubectl import Kubectl
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
@@ -81,8 +82,8 @@ def credentials(
     if output.is_document:
         print_document(session.out, output, document)
         return
-    for label, key in (("URL", "url"), ("Email", "email"), ("Password", "password")):
-        session.out.say(f"{label:<9} {plain(str(document.get(key) or ''))}")
+    for line in sign_in_lines(document):
+        session.out.say(line)
 
 
 def _reset_password(session: Session, name: str, team: str | None, *, yes: bool) -> None:

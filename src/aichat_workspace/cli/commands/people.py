@@ -1,4 +1,4 @@
-"""Commands for a team's people and scripts: members, invite, tokens."""
+"""Commands for people and scripts: members, invite, invite-to-chat, tokens."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import typer
 
-from aichat_workspace.cli.client.api import Json, team_path
-from aichat_workspace.cli.command import DryRun, Output, Team, Yes, command, seconds_of
+from aichat_workspace.cli.client.api import Json, team_path, workspace_path
+from aichat_workspace.cli.command import DryRun, Name, Output, Team, Yes, command, seconds_of
 from aichat_workspace.cli.errors import usage_error
 from aichat_workspace.cli.output import Format, print_document, print_result
 from aichat_workspace.cli.render.lines import plain
-from aichat_workspace.cli.render.people import KINDS, member_table, token_table
+from aichat_workspace.cli.render.people import KINDS, member_table, sign_in_lines, token_table
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
 
@@ -31,6 +31,13 @@ class Kind(StrEnum):
     USER = "user"
     GROUP = "group"
     SERVICE_ACCOUNT = "service-account"
+
+
+class ChatRole(StrEnum):
+    """The roles of accounts in a chat."""
+
+    USER = "user"
+    ADMIN = "admin"
 
 
 Member = Annotated[
@@ -61,6 +68,7 @@ def register(app: typer.Typer) -> None:
     command(members, "remove")(remove)
     app.add_typer(members, name="members")
     command(app, "invite")(invite)
+    command(app, "invite-to-chat")(invite_to_chat)
     tokens = typer.Typer(
         help="Make, list and revoke tokens of a team's scripts.",
         no_args_is_help=True,
@@ -105,6 +113,34 @@ def invite(
     verb = "would be" if dry_run else "is"
     sentence = f"{plain(member)} {verb} {role.value} in team {namespace}"
     _report(session, output, answer.document, sentence)
+
+
+def invite_to_chat(
+    session: Session,
+    workspace: Name,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address to sign in with.")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="TEXT", help="What the chat calls the person.")
+    ] = None,
+    role: Annotated[
+        ChatRole, typer.Option("--role", help="user chats, admin also administers the chat.")
+    ] = ChatRole.USER,
+    team: Team = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make an account in a chat, and print it this once.
+
+    It has a new password; nothing is sent to the address. It needs the permission for credentials.
+    """
+    body: Json = {"email": email, "role": role.value, **({"name": name} if name else {})}
+    what, path = f"{plain(email)} has no new account", workspace_path(workspace, ":inviteToChat")
+    account = session.api.send(what, "POST", path, query={"team": team}, body=body).document
+    if output.is_document:
+        print_document(session.out, output, account)
+        return
+    for line in sign_in_lines(account):
+        session.out.say(line)
+    session.notes.say("the password is not shown again; hand it to the person")
 
 
 def remove(

@@ -1,4 +1,4 @@
-"""Members and tokens of a team in lists."""
+"""Members and tokens of a team in lists, and how an account signs in to a chat."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -63,3 +63,9 @@ def token_table(tokens: Sequence[Json], now: datetime, width: int | None) -> lis
 def _end(time: str, now: datetime) -> Span:
     seconds = (datetime.fromisoformat(time) - now).total_seconds()
     return Span(f"in {units.age(seconds)}") if seconds > 0 else Span("has ended", Style.BAD)
+
+
+def sign_in_lines(account: Json) -> list[str]:
+    """Return where and how an account signs in to a chat."""
+    labels = (("URL", "url"), ("Email", "email"), ("Password", "password"))
+    return [f"{label:<9} {plain(str(account.get(key) or ''))}" for label, key in labels]

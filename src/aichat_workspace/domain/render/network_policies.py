@@ -59,15 +59,15 @@ def _ollama(tenant: Tenant) -> Manifest:
 
 
 def _openwebui(tenant: Tenant) -> Manifest:
-    """Let people in, and the operator, which writes the entries of models that can call tools; and
-    the chat to its model server."""
+    """Let people in, the operator, which writes the entries of models that can call tools, and the
+    API, which makes accounts; and the chat to its model server."""
     return _policy(
         tenant,
         tenant.openwebui,
         tenant.selector(OPENWEBUI),
         ingress=[
             peers.from_clients(tenant.platform.ingress, OPENWEBUI_PORT),
-            peers.rule("from", _system_pods(names.OPERATOR), OPENWEBUI_PORT),
+            peers.rule("from", _system_pods(names.OPERATOR, names.API), OPENWEBUI_PORT),
         ],
         egress=[peers.rule("to", [peers.pods(tenant.selector(OLLAMA))], OLLAMA_PORT)],
     )

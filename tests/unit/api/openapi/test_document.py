@@ -31,7 +31,8 @@ _HEADERS = {
 def app() -> FastAPI:
     client = FakeWorkspaceClient()
     settings = Settings.read({}, in_cluster=False)
-    services = Services.create(settings, client, servers.by_proxy(client), {})
+    connections = servers.by_proxy(client), servers.chat_by_proxy(client)
+    services = Services.create(settings, client, *connections, {})
     return build(services, Metrics(lambda: 0, lambda: 0))
 
 

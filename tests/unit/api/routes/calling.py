@@ -12,7 +12,9 @@ from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.resource import Resource
+from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.runtime import servers
+from tests.fakes.openwebui import FakeOpenWebUI
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
 from tests.unit.api.workspaces.test_service import ANN
@@ -32,6 +34,8 @@ class Cluster(FakeWorkspaceClient):
     """A cluster with tenants, below the services that read it."""
 
     services: Services
+    chat: FakeOpenWebUI
+    """The chat of all workspaces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +87,10 @@ async def calling() -> AsyncIterator[tuple[Cluster, httpx2.AsyncClient]]:
     """Yield the cluster, and a client of the API above it whose caller is Ann."""
     cluster = Cluster()
     settings = Settings.read({}, in_cluster=False)
-    services = Services.create(settings, cluster, servers.by_proxy(cluster), {})
+    cluster.chat = FakeOpenWebUI()
+    services = Services.create(
+        settings, cluster, servers.by_proxy(cluster), lambda _: OpenWebUIClient(cluster.chat), {}
+    )
     cluster.cluster, cluster.services = services.cluster, services
     app = build(services, Metrics(lambda: 0, lambda: 0))
     app.dependency_overrides[get_caller] = lambda: ANN

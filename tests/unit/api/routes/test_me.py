@@ -30,7 +30,8 @@ async def client(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     monkeypatch.setattr(ClusterView, "is_synced", True)
     settings = Settings.read({}, in_cluster=True)
-    services = Services.create(settings, kubernetes, servers.by_proxy(kubernetes), {})
+    connections = servers.by_proxy(kubernetes), servers.chat_by_proxy(kubernetes)
+    services = Services.create(settings, kubernetes, *connections, {})
     kubernetes.cluster = services.cluster
     for team in TEAMS:
         kubernetes.watch_event(resource(f"chat-{team}", team=team))

@@ -110,8 +110,8 @@ class FakeIdentityProvider(httpx2.AsyncBaseTransport):
         return httpx2.Response(200, json={name: text for name, text in tokens.items() if text})
 
 
-def no_model_server(_: str) -> NoReturn:
-    raise AssertionError("signing in asks no model server")
+def no_server(_: str) -> NoReturn:
+    raise AssertionError("signing in asks no workspace's server")
 
 
 def s256(verifier: str) -> str:
@@ -151,13 +151,13 @@ async def services(
         }
         settings = Settings.read(environment, in_cluster=True)
         async with Client(configuration, user_agent="test") as client:
-            services = Services.create(settings, client, no_model_server, {})
+            services = Services.create(settings, client, no_server, no_server, {})
             yield replica_of(services, idp, cluster)
 
 
 def replica_of(services: Services, idp: FakeIdentityProvider, cluster: FakeCluster) -> Services:
     """A replica with the same settings, that knows nothing yet."""
-    new = Services.create(services.settings, services.client, no_model_server, {})
+    new = Services.create(services.settings, services.client, no_server, no_server, {})
     assert new.provider is not None
     provider = replace(new.provider, transport=idp)
     shared = SharedSessions(cluster.leases, new.keys, secrets.token_hex(8))
@@ -273,7 +273,7 @@ class TestSession:
         self, browser: httpx2.AsyncClient, services: Services
     ) -> None:
         session = await sign_in(browser)
-        replica = Services.create(services.settings, services.client, no_model_server, {})
+        replica = Services.create(services.settings, services.client, no_server, no_server, {})
         async with browser_of(replica) as other:
             other.cookies = browser.cookies
             assert (await other.get(SESSION)).json() == session

@@ -28,7 +28,8 @@ async def client(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     monkeypatch.setattr(ClusterView, "is_synced", True)
     settings = Settings.read({}, in_cluster=True)
-    services = Services.create(settings, cluster, servers.by_proxy(cluster), {})
+    connections = servers.by_proxy(cluster), servers.chat_by_proxy(cluster)
+    services = Services.create(settings, cluster, *connections, {})
     take_list(services.cluster._namespaces._store, [namespace()], 1)
     transport = httpx2.ASGITransport(build(services, Metrics(lambda: 0, lambda: 0)))
     headers = {"Authorization": "Bearer ann"}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.unit.cli.world import SYSTEM, World, with_team
+from tests.unit.cli.world import READY_STATUS, SYSTEM, World, with_team
 
 BOB = "oidc:https://id.example.org/#bob"
 
@@ -103,3 +103,37 @@ def test_hostile_names_are_shown_as_text(team: World) -> None:
     result = team.run("invite", "evil\u202e\u2066name", "--role", "viewer")
     assert result.code == 0, result.err
     assert "\u202e" not in result.out + team.run("members", "list").out
+
+
+def test_an_account_in_a_chat_is_made_and_printed_once(world: World) -> None:
+    put_running(world)
+    result = world.run("invite-to-chat", "red-chat", "bo@example.org", "--name", "Bo")
+    account = world.chat.accounts["bo@example.org"]
+    assert (result.code, account["name"], account["role"]) == (0, "Bo", "user")
+    assert result.out.splitlines()[1:] == [
+        "Email     bo@example.org",
+        f"Password  {account['password']}",
+    ]
+    assert "not shown again" in result.err
+    document = json.loads(
+        world.run(
+            "invite-to-chat", "red-chat", "eve@example.org", "--role", "admin", "-o", "json"
+        ).out
+    )
+    assert document["password"] == world.chat.accounts["eve@example.org"]["password"]
+    assert document["role"] == "admin"
+
+
+def test_an_address_with_an_account_in_the_chat_has_a_fix(world: World) -> None:
+    put_running(world)
+    world.chat.accounts["bo@example.org"] = {"password": "theirs", "role": "user"}
+    result = world.run("invite-to-chat", "red-chat", "bo@example.org")
+    assert (result.code, result.out) == (1, "")
+    assert "bo@example.org has no new account" in result.err
+    assert "Admin Panel" in result.err
+
+
+def put_running(world: World) -> None:
+    """Let there be a workspace whose chat is up."""
+    tenant = {"name": "red-chat", "uid": "its-namespace"}
+    world.put(status={**READY_STATUS, "namespace": tenant})
