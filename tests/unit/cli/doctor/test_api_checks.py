@@ -35,10 +35,13 @@ def findings(world: World, *arguments: str, **environment: str) -> dict[str, str
 
 def test_all_is_good_for_those_who_may_do_everything(world: World) -> None:
     world.put(status={**READY_STATUS, "url": "https://red-chat.localhost"})
+    s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
+    destinations = [{"name": "offsite", "s3": s3}]
+    world.put_platform(backup={"destinations": destinations, "passphraseSecretName": "phrase"})
     assert set(findings(world).values()) == {"good"}
     lines = world.run("doctor").out.splitlines()
     assert lines[0] == "This machine"
-    assert lines[-1].startswith("9 checks: 9 good")
+    assert lines[-1].startswith("12 checks: 12 good")
 
 
 def test_a_server_that_is_away_is_a_problem(world: World) -> None:
