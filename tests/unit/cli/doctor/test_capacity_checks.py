@@ -68,14 +68,17 @@ class TestModels:
 
     def test_a_volume_that_is_too_small_for_all_together_is_a_problem(self) -> None:
         size = 12 * 2**30
-        entries = [{"name": name, "sizeBytes": size} for name in ("a:1", "b:1")]
+        entries: list[dict[str, Any]] = [
+            {"name": name, "sizeBytes": size} for name in ("a:1", "b:1")
+        ]
         entries.append({"name": "unknown:1", "sizeBytes": None})
-        volume = {"name": "ollama", "modelBytes": 0, "requestedBytes": 20 * 2**30}
-        usage: dict[str, Any] = {"volumes": [{**volume, "capacityBytes": None}], "models": []}
+        volume: dict[str, Any] = {"name": "ollama", "modelBytes": 0, "capacityBytes": None}
+        volume["requestedBytes"] = 20 * 2**30
+        usage: dict[str, Any] = {"volumes": [volume], "models": []}
         (finding,) = capacity_checks._misfit_together("red-chat", entries, usage)
         assert "need 24.0 GiB together" in finding.text
         assert "spec.storage.ollama.size to 26Gi" in finding.fix
-        usage["volumes"][0]["capacityBytes"] = 30 * 2**30
+        volume["capacityBytes"] = 30 * 2**30
         assert not [*capacity_checks._misfit_together("red-chat", entries, usage)]
 
     def test_what_is_downloaded_already_counts_once(self) -> None:

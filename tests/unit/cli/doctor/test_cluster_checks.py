@@ -2,12 +2,13 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aichat_workspace.cli.doctor import cluster_checks, node_checks
+from aichat_workspace.cli.doctor import cluster_checks
 from aichat_workspace.cli.doctor.finding import Severity
 from aichat_workspace.cli.server.kubectl import Kubectl
 
@@ -64,7 +65,7 @@ def test_an_ingress_class_should_be_there_and_the_default() -> None:
 
 
 def test_a_whole_cluster_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_checks.socket, "getaddrinfo", lambda *_: [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
     deployment = json.dumps({"spec": {"replicas": 1}, "status": {"readyReplicas": 1}})
     script = f"""
 *'--context lab'*crd*) echo '{{}}';;
@@ -91,7 +92,7 @@ def test_a_whole_cluster_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_before_installation_it_checks_what_the_defaults_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_checks.socket, "getaddrinfo", lambda *_: [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
     script = """
 *crd*) echo 'Error from server (NotFound): no such crd' >&2; exit 1;;
 *aichatplatforms*|*pods*|*deployment*) echo 'there is none' >&2; exit 1;;

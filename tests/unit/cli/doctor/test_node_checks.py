@@ -74,9 +74,9 @@ class TestImages:
     def test_nodes_may_have_them_already(self) -> None:
         short = OLLAMA.removeprefix("docker.io/")
         nodes = [node("4", "16Gi", short), node()]
-        there, absent = node_checks.presence(OLLAMA, nodes), node_checks.presence(CHAT, nodes)
-        assert (there.code, there.severity) == ("AC509", Severity.GOOD)
-        assert f"{OLLAMA} is on 1 of 2 nodes" in there.text
+        present, absent = node_checks.presence(OLLAMA, nodes), node_checks.presence(CHAT, nodes)
+        assert (present.code, present.severity) == ("AC509", Severity.GOOD)
+        assert f"{OLLAMA} is on 1 of 2 nodes" in present.text
         assert (absent.code, absent.severity) == ("AC509", Severity.NOTE)
         assert "ghcr.io" in absent.fix
 
