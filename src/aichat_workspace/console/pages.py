@@ -21,7 +21,7 @@ from aichat_workspace.foundation.local_path import is_local
 WORKSPACES: Final = "/api/v1/workspaces"
 _SESSION: Final = "/api/v1/session"
 _LIMIT: Final = "100"
-_FILTERS: Final = ("q", "team", "phase", "condition", "page")
+_FILTERS: Final = ("q", "team", "phase", "condition", "sort", "page")
 _MODELS_SHOWN: Final = 12
 _TEAMS_SHOWN: Final = 100
 _OLD_FORM: Final = Problem(403, "csrf-token", "")
@@ -96,6 +96,8 @@ async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
             documents, filters, is_whole=next_page is None and "page" not in filters
         ),
         query=filters,
+        is_filtered=bool(filters.keys() - {"sort", "page"}),
+        columns=rows.columns(filters),
         conditions=rows.condition_filters(filters.get("condition", "")),
         next_page=next_page,
         can_create=can_create,
@@ -111,7 +113,7 @@ async def _list(
         answer = await visit.api.get(WORKSPACES, {**filters, "limit": _LIMIT})
     except ApiProblemError as error:
         # Without a filter it means: in no team at all, which is an empty list with a way out.
-        if error.problem.status != 403 or filters:
+        if error.problem.status != 403 or filters.keys() - {"sort"}:
             raise
         answer = {"items": [], "nextPage": None}
     can_create = bool(await _teams_to_create_in(visit, at_most=1))

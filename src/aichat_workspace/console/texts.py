@@ -46,6 +46,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "open_chat": "Open chat",
         "actions": "Actions",
         "age": "Age",
+        "sort_used": "Used",
         "used": "used {age} ago",
         "unused": "unused",
         "state": "State",

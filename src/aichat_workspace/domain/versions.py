@@ -8,3 +8,5 @@ _VERSIONS: Final = tomllib.loads(files(__package__).joinpath("versions.toml").re
 
 OLLAMA: Final[str] = _VERSIONS["ollama"]
 OPEN_WEBUI: Final[str] = _VERSIONS["open-webui"]
+OLLAMA_IMAGE: Final = f"docker.io/ollama/ollama:{OLLAMA}"
+OPEN_WEBUI_IMAGE: Final = f"ghcr.io/open-webui/open-webui:v{OPEN_WEBUI}"

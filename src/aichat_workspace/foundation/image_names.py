@@ -1,7 +1,7 @@
 """Names of container images, as container runtimes read them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 DOCKER_HUB: Final = "docker.io"
@@ -59,3 +59,8 @@ def parse_image(name: str) -> ImageName:
     if registry == DOCKER_HUB and "/" not in repository:
         repository = f"library/{repository}"
     return ImageName(registry, repository, tag, digest)
+
+
+def mirrored(name: str, mirror: str) -> str:
+    """Return an image's name in a mirror; the name itself where there is none."""
+    return str(replace(parse_image(name), registry=mirror)) if mirror else name

@@ -129,6 +129,25 @@ class TestList:
         assert NAME in page.text
         assert "other" not in page.links
 
+    async def test_it_says_where_the_chat_is(self, browser: Browser) -> None:
+        page = await browser.http.get("/")
+        assert f">{NAME}.example.org</span>" in page.text
+
+    async def test_column_heads_sort_it_and_keep_the_filters(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.put(resource("zebra", team=TEAM, status={"phase": "Degraded"}))
+        page = await browser.open(f"/?team={TEAM}&sort=name")
+        assert f"?team={TEAM}&sort=-name" in page.links
+        assert f"?team={TEAM}&sort=lastActivity" not in page.links
+        assert f"?team={TEAM}&sort=-lastActivity" in page.links
+        reverse = (await browser.http.get(f"/?team={TEAM}&sort=-name")).text
+        assert reverse.index("open team-a/zebra".replace("team-a", TEAM)) < reverse.index(
+            f"open {TEAM}/{NAME}"
+        )
+        assert reverse.count('aria-sort="descending"') == 1
+        assert '<input type="hidden" name="sort" value="-name">' in reverse
+
     async def test_who_may_do_nothing_is_told_who_to_ask(
         self, browser: Browser, world: ConsoleWorld
     ) -> None:

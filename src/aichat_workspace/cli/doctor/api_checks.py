@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from aichat_workspace.cli.client.api import Json, workspace_path
-from aichat_workspace.cli.doctor import backup_checks
+from aichat_workspace.cli.doctor import backup_checks, capacity_checks
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.description import finding_text
@@ -205,6 +205,8 @@ def _workspaces(session: Session) -> Iterator[Finding]:
     for document in troubled:
         yield from _diagnosis(session, document)
     yield from backup_checks.workspaces(documents)
+    yield from capacity_checks.quotas(documents)
+    yield from capacity_checks.models(session, documents)
     urls = [str((document.get("status") or {}).get("url") or "") for document in documents]
     if host := next(filter(None, (urlsplit(url).hostname for url in urls)), None):
         yield dns(host)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from aichat_workspace.cli.doctor import node_checks
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.server.kubectl import Kubectl
@@ -12,11 +13,18 @@ Json = dict[str, Any]
 _CRD: Final = "aichatworkspaces.apps.aichatworkspaces.io"
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _DEFAULT_INGRESS: Final = "ingressclass.kubernetes.io/is-default-class"
+_NOT_CHECKED: Final = (
+    "before installation not checked: the operator, the API, their image, their pods and the "
+    "platform's own settings, in place of which the defaults count"
+)
 _INSTALL: Final = "kubectl apply -k config/default"
 
 
 def check(kubectl: Kubectl) -> Iterator[Finding]:
-    """Yield the findings, until one makes the others impossible."""
+    """Yield the findings, until one makes the others impossible.
+
+    Before installation it checks what the defaults need, and says what can't be checked yet.
+    """
     try:
         kubectl.get("the cluster was not asked", "crd", _CRD)
     except CliError as error:
@@ -25,11 +33,16 @@ def check(kubectl: Kubectl) -> Iterator[Finding]:
         other = f"{error.what}: {'; '.join(error.why)}"
         fix = _INSTALL if missing else error.fix or "kubectl cluster-info"
         yield _problem("AC501", text if missing else other, fix)
+        if missing:
+            yield _note("AC511", _NOT_CHECKED, _INSTALL)
+            yield from _classes(kubectl)
+            yield from node_checks.check(kubectl, is_installed=False)
         return
     yield _good("AC501", "the kind AIChatWorkspace is installed")
     for code, deployment in (("AC502", names.OPERATOR), ("AC503", names.API)):
         yield from _asked(kubectl, code, deployment)
     yield from _classes(kubectl)
+    yield from node_checks.check(kubectl, is_installed=True)
 
 
 def _good(code: str, text: str) -> Finding:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from aichat_workspace.console.texts import TEXTS
@@ -12,6 +13,13 @@ from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
 from aichat_workspace.foundation import activity, units
 from aichat_workspace.foundation.states import STEPS, State, phase_state
+
+_HEADS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "state": (("state", "phase"),),
+    "workspace": (("workspace", "name"), ("team", "team")),
+    "age": (("age", "created"), ("sort_used", "lastActivity")),
+}
+_AGES: Final = ("created", "lastActivity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class Row:
     percent: int | None
     chat: str | None
     """The address of its chat; None while the chat can't answer."""
+    host: str
+    """The same without the scheme, for people to read; empty while the chat can't answer."""
     created: Time
     used: str
     """How long ago people used it, in a cell's width; empty where that is not known."""
@@ -66,6 +76,44 @@ class ConditionFilter:
     is_current: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SortLink:
+    """A column's head, which sorts the list by it."""
+
+    label: str
+    field: str
+    """As the API's `sort` names it."""
+    query: str
+    """The list in this order or, where it has it, in the opposite one."""
+    order: str
+    """For `aria-sort`: ascending, descending, or none."""
+
+
+def columns(query: Mapping[str, str]) -> Mapping[str, tuple[SortLink, ...]]:
+    """Return the heads by column. A link keeps the filters and begins with the first page.
+
+    Ages grow as times of creation fall, so an order of ages is the opposite of the API's.
+    """
+    current = query.get("sort", "name")
+    rest = {name: value for name, value in query.items() if name not in ("sort", "page")}
+    return {
+        column: tuple(_sort_link(label, field, current, rest) for label, field in heads)
+        for column, heads in _HEADS.items()
+    }
+
+
+def _sort_link(label: str, field: str, current: str, rest: Mapping[str, str]) -> SortLink:
+    first, second = _directions(field)
+    order = {first: "ascending", second: "descending"}.get(current, "none")
+    target = second if current == first else first
+    return SortLink(TEXTS[label], field, f"?{urlencode({**rest, 'sort': target})}", order)
+
+
+def _directions(field: str) -> tuple[str, str]:
+    """Return the API's orders that people see as ascending and as descending."""
+    return (f"-{field}", field) if field in _AGES else (field, f"-{field}")
+
+
 def row(document: Document, now: datetime) -> Row:
     """Return the view of one workspace in the list."""
     name, team, status = document["name"], document["team"], document["status"]
@@ -81,7 +129,8 @@ def row(document: Document, now: datetime) -> Row:
         models=", ".join(document["spec"].get("models") or ()),
         note=_note(document, pulling),
         percent=percent(pulling) if pulling else None,
-        chat=_chat(document),
+        chat=(chat := _chat(document)),
+        host=(chat or "").partition("://")[2].rstrip("/"),
         created=time(document["created"], now),
         used=_used(activity.brief(status.get("activity"), now, units.span)),
         use=activity.sentence(status.get("activity"), now),

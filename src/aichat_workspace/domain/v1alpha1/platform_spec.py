@@ -4,12 +4,11 @@ It is a cluster-scoped resource named `default`, so that the API server itself r
 Without one ever, the defaults below apply. A deleted one's stay in force (platform_settings).
 """
 
-from dataclasses import replace
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from aichat_workspace.domain import versions
+from aichat_workspace.domain import default_shares, versions
 from aichat_workspace.domain.models.name import (
     MODEL_NAME_MAX_LENGTH,
     MODEL_NAME_PATTERN,
@@ -41,7 +40,7 @@ from aichat_workspace.domain.v1alpha1.size_class import (
     SIZE_CLASS_RULES,
     SizeClass,
 )
-from aichat_workspace.foundation.image_names import parse_image
+from aichat_workspace.foundation.image_names import mirrored
 
 PLATFORM_NAME: Final = "default"
 
@@ -124,11 +123,11 @@ class Images(Schema):
     )
 
     ollama: Image = Field(
-        default=f"docker.io/ollama/ollama:{versions.OLLAMA}",
+        default=versions.OLLAMA_IMAGE,
         description="Ollama; 0.17.1 or newer (CVE-2026-7482).",
     )
     open_webui: Image = Field(
-        default=f"ghcr.io/open-webui/open-webui:v{versions.OPEN_WEBUI}",
+        default=versions.OPEN_WEBUI_IMAGE,
         alias="openWebUI",
         description="Open WebUI; 0.11.0 or newer (runs without root).",
     )
@@ -136,13 +135,7 @@ class Images(Schema):
     @property
     def resolved(self) -> tuple[str, str]:
         """The model server's image and the chat front-end's, from the mirror where there is one."""
-        return self._mirrored(self.ollama), self._mirrored(self.open_webui)
-
-    def _mirrored(self, image: str) -> str:
-        if not self.mirror:
-            return image
-        name = parse_image(image)
-        return str(replace(name, registry=self.mirror))
+        return mirrored(self.ollama, self.mirror), mirrored(self.open_webui, self.mirror)
 
 
 CpuRequest = Annotated[Quantity, Field(description="CPU set aside.")]
@@ -155,19 +148,19 @@ Storage = Annotated[ByteSize, Field(description="Size of its volume.")]
 class OllamaShare(Schema):
     """The model server's share. Weights live in memory, so memory bounds the models."""
 
-    cpu_request: CpuRequest = "500m"
+    cpu_request: CpuRequest = default_shares.OLLAMA_CPU_REQUEST
     cpu_limit: CpuLimit = "4"
-    memory_request: MemoryRequest = "1Gi"
-    memory_limit: MemoryLimit = "8Gi"
+    memory_request: MemoryRequest = default_shares.OLLAMA_MEMORY_REQUEST
+    memory_limit: MemoryLimit = default_shares.OLLAMA_MEMORY_LIMIT
     storage: Storage = "20Gi"
 
 
 class OpenWebUIShare(Schema):
     """The chat front-end's share."""
 
-    cpu_request: CpuRequest = "100m"
+    cpu_request: CpuRequest = default_shares.OPEN_WEBUI_CPU_REQUEST
     cpu_limit: CpuLimit = "2"
-    memory_request: MemoryRequest = "512Mi"
+    memory_request: MemoryRequest = default_shares.OPEN_WEBUI_MEMORY_REQUEST
     memory_limit: MemoryLimit = "2Gi"
     storage: Storage = "2Gi"
 

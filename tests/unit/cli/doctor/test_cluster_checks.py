@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def test_an_ingress_class_should_be_there_and_the_default() -> None:
 
 
 def test_a_whole_cluster_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
     deployment = json.dumps({"spec": {"replicas": 1}, "status": {"readyReplicas": 1}})
     script = f"""
 *'--context lab'*crd*) echo '{{}}';;
@@ -78,21 +80,38 @@ def test_a_whole_cluster_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("AC503", "good"),
         ("AC504", "note"),
         ("AC506", "problem"),
+        ("AC507", "problem"),
+        ("AC509", "note"),
+        ("AC509", "note"),
+        ("AC510", "good"),
+        ("AC510", "good"),
+        ("AC508", "good"),
     ]
 
 
-@pytest.mark.parametrize(
-    ("message", "text"),
-    [
-        ("Error from server (NotFound): no such crd", "the kind AIChatWorkspace is not installed"),
-        ("The connection was refused", "the cluster was not asked"),
-    ],
-)
-def test_a_cluster_without_the_kind_or_without_an_answer_is_one_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str, text: str
+def test_before_installation_it_checks_what_the_defaults_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = f"*) echo '{message}' >&2; exit 1;;"
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
+    script = """
+*crd*) echo 'Error from server (NotFound): no such crd' >&2; exit 1;;
+*aichatplatforms*|*pods*|*deployment*) echo 'there is none' >&2; exit 1;;
+*) echo '{"items": []}';;
+"""
+    first, second, *rest = cluster_checks.check(kubectl(tmp_path, monkeypatch, script))
+    assert (first.code, first.severity) == ("AC501", Severity.PROBLEM)
+    assert first.text.startswith("the kind AIChatWorkspace is not installed")
+    assert (second.code, second.severity) == ("AC511", Severity.NOTE)
+    assert "not checked: the operator" in second.text
+    codes = [finding.code for finding in rest]
+    assert codes == ["AC504", "AC506", "AC507", "AC509", "AC509", "AC510", "AC510"]
+
+
+def test_a_cluster_without_an_answer_is_one_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "*) echo 'The connection was refused' >&2; exit 1;;"
     (finding,) = cluster_checks.check(kubectl(tmp_path, monkeypatch, script))
     assert (finding.code, finding.severity) == ("AC501", Severity.PROBLEM)
-    assert finding.text.startswith(text)
+    assert finding.text.startswith("the cluster was not asked")
     assert finding.fix

@@ -113,3 +113,24 @@ def test_when_people_last_used_it_is_said_where_it_is_known(
 ) -> None:
     row = rows.row(document(status={"phase": "Ready", "activity": activity}), NOW)
     assert (row.used, row.use) == (words, sentence)
+
+
+@pytest.mark.parametrize(
+    ("sort", "field", "order", "target"),
+    [
+        ("", "name", "ascending", "-name"),
+        ("-name", "name", "descending", "name"),
+        ("-name", "phase", "none", "phase"),
+        ("-created", "created", "ascending", "created"),
+        ("created", "created", "descending", "-created"),
+        ("team", "lastActivity", "none", "-lastActivity"),
+    ],
+)
+def test_a_head_sorts_by_its_column_and_then_the_other_way_round(
+    sort: str, field: str, order: str, target: str
+) -> None:
+    query = {"team": "a", "page": "next", **({"sort": sort} if sort else {})}
+    links = [link for heads in rows.columns(query).values() for link in heads]
+    (link,) = (link for link in links if link.field == field)
+    assert (link.order, link.query) == (order, f"?team=a&sort={target}")
+    assert sum(link.order != "none" for link in links) == 1
