@@ -62,7 +62,8 @@ def image_revisions() -> tuple[set[str], set[str]]:
     the newest, which no other follows."""
     spec = importlib.util.find_spec("open_webui")
     folders = (spec.submodule_search_locations if spec else None) or []
-    known, followed = set(), set()
+    known: set[str] = set()
+    followed: set[str] = set()
     for path in (path for one in folders for path in Path(one).glob("migrations/versions/*.py")):
         for line in re.findall(r"^(?:down_)?revision\b.*$", path.read_text(), re.MULTILINE):
             names = re.findall(r"['\"](\w+)['\"]", line)
