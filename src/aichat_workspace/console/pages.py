@@ -331,7 +331,9 @@ async def invite_page(visit: Visit, name: str, team: str, values: forms.Values) 
     except ApiProblemError as error:
         if error.problem.status in (401, 404) or error.problem.code == "csrf-token":
             raise
-        failed = ChatInvitation(**entered, error=error.problem.detail)
+        failed = ChatInvitation(
+            entered["email"], entered["name"], entered["role"], error.problem.detail
+        )
         return await workspace_page(visit, name, team, error.problem.status, invitation=failed)
     invitation = ChatInvitation(account=account)
     return await workspace_page(visit, name, team, 201, invitation=invitation)
