@@ -336,7 +336,7 @@ def test_our_pods_may_open_connections_to_model_servers(path: str) -> None:
     assert peer["namespaceSelector"]["matchLabels"] == {names.MANAGED_BY_LABEL: names.OPERATOR}
 
 
-def test_of_our_pods_only_the_operators_may_open_connections_to_chats() -> None:
+def test_the_operators_and_the_apis_pods_may_open_connections_to_chats() -> None:
     may = [
         any(
             port["port"] == OPENWEBUI_PORT
@@ -345,7 +345,7 @@ def test_of_our_pods_only_the_operators_may_open_connections_to_chats() -> None:
         )
         for path in ("manager/network_policy.yaml", "api/network_policy.yaml")
     ]
-    assert may == [True, False]
+    assert may == [True, True]
 
 
 @pytest.mark.parametrize("path", ["manager/network_policy.yaml", "api/network_policy.yaml"])

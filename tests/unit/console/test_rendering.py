@@ -8,6 +8,7 @@ import pytest
 from aichat_workspace.console import rendering
 from aichat_workspace.console.settings_form import FIELDS, GROUPS
 from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.console.views.rows import HEADS
 
 CONSOLE = Path(rendering.__file__).parent
 TEMPLATES = sorted((CONSOLE / "templates").iterdir())
@@ -32,10 +33,13 @@ def test_what_is_forbidden_is_noticed(text: str) -> None:
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
     sources = [*TEMPLATES, *CONSOLE.rglob("*.py")]
     source = "\n".join(file.read_text() for file in sources if file.name != "texts.py")
-    named = set(re.findall(r"\bt\.(\w+)", source)) | set(
-        re.findall(r"TEXTS\[['\"](\w+)['\"]\]", source)
-    )
-    computed = re.compile(r"(error|code|field|group|help|option|kind|role|days|room|raise|gauge)_")
+    named = {
+        *re.findall(r"\bt\.(\w+)", source),
+        *re.findall(r"TEXTS\[['\"](\w+)['\"]\]", source),
+        *(name for columns in HEADS.values() for name, _ in columns),
+    }
+    prefixes = "error|code|field|group|help|option|kind|role|days|room|raise|gauge|sort|chat_role"
+    computed = re.compile(f"({prefixes})_")
     assert named <= set(TEXTS)
     assert {name for name in TEXTS if not computed.match(name)} <= named
 

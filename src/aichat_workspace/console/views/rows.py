@@ -14,7 +14,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Pha
 from aichat_workspace.foundation import activity, units
 from aichat_workspace.foundation.states import STEPS, State, phase_state
 
-_HEADS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+HEADS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "state": (("state", "phase"),),
     "workspace": (("workspace", "name"), ("team", "team")),
     "age": (("age", "created"), ("sort_used", "lastActivity")),
@@ -98,7 +98,7 @@ def columns(query: Mapping[str, str]) -> Mapping[str, tuple[SortLink, ...]]:
     rest = {name: value for name, value in query.items() if name not in ("sort", "page")}
     return {
         column: tuple(_sort_link(label, field, current, rest) for label, field in heads)
-        for column, heads in _HEADS.items()
+        for column, heads in HEADS.items()
     }
 
 

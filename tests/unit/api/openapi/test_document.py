@@ -122,8 +122,8 @@ def _is_question(path: str) -> bool:
 
 
 def _is_credential(path: str) -> bool:
-    """A token is made or revoked, as a session is; there is no trial of it."""
-    return "/tokens" in path
+    """A token or an account is made or revoked, as a session is; there is no trial of it."""
+    return "/tokens" in path or path.endswith(":inviteToChat")
 
 
 def test_each_operation_says_which_credentials_it_takes(document: dict[str, Any]) -> None:

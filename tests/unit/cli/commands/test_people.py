@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.unit.cli.test_output import validator
 from tests.unit.cli.world import READY_STATUS, SYSTEM, World, with_team
 
 BOB = "oidc:https://id.example.org/#bob"
@@ -120,6 +121,7 @@ def test_an_account_in_a_chat_is_made_and_printed_once(world: World) -> None:
             "invite-to-chat", "red-chat", "eve@example.org", "--role", "admin", "-o", "json"
         ).out
     )
+    validator("invite-to-chat").validate(document)
     assert document["password"] == world.chat.accounts["eve@example.org"]["password"]
     assert document["role"] == "admin"
 

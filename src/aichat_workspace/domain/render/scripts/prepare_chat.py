@@ -64,7 +64,8 @@ def image_revisions() -> tuple[set[str], set[str]]:
     folders = (spec.submodule_search_locations if spec else None) or []
     known: set[str] = set()
     followed: set[str] = set()
-    for path in (path for one in folders for path in Path(one).glob("migrations/versions/*.py")):
+    paths = [Path(folder) / "migrations" / "versions" for folder in folders]
+    for path in (path for folder in paths for path in folder.glob("*.py")):
         for line in re.findall(r"^(?:down_)?revision\b.*$", path.read_text(), re.MULTILINE):
             names = re.findall(r"['\"](\w+)['\"]", line)
             (followed if line.startswith("down_") else known).update(names)
