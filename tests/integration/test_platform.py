@@ -669,6 +669,19 @@ def test_what_the_platform_decides_of_signing_in_is_refused_by_its_field(cluster
         eventually(lambda: "OAUTH_CLIENT_ID" not in variables(), "it does without the provider")
         cluster.apply(workspace(name, access={"oidc": {"enabled": True}}))
         eventually(lambda: "OAUTH_CLIENT_ID" in variables(), "it has the platform's again")
+        scopes = {"oidc": {"extraScopes": ["groups", "Mail.Read"]}}
+        cluster.apply(workspace(name, access=scopes))
+        field = "spec.access.oidc.extraScopes has groups, Mail.Read"
+        eventually(lambda: said("SignInNotAllowed", field), "the client is the platform's")
+        wider = {**PROVIDER, "extraScopes": ["groups"]}
+        cluster.apply(platform({"signIn": {"oidc": wider}}))
+        named = "spec.access.oidc.extraScopes has Mail.Read,"
+        eventually(lambda: said("SignInNotAllowed", named), "the platform asks for groups alone")
+        assert "Mail.Read" not in variables().get("OAUTH_SCOPES", "")
+        cluster.apply(workspace(name, access={"oidc": {"extraScopes": ["groups"]}}))
+        eventually(
+            lambda: variables().get("OAUTH_SCOPES") == "openid email profile groups", "as it does"
+        )
     cluster.kube.delete("aiws", name, SYSTEM)
 
 

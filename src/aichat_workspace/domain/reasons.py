@@ -571,7 +571,7 @@ class Reason(StrEnum):
         "The workspace decides what of signing in the platform decides for all.",
         (
             "Remove the field that the message names, or add to `spec.allowed.signIn` of the "
-            "AIChatPlatform."
+            "AIChatPlatform; for scopes of its client, to `spec.signIn.oidc.extraScopes`."
         ),
     )
     SECRET_NOT_FOUND = (

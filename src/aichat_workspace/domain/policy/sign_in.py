@@ -74,6 +74,7 @@ def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]
     """Yield a problem for each choice that the platform does not leave to workspaces, and for each
     that lacks what it needs."""
     yield from _not_allowed(spec, platform)
+    yield from _wider_scopes(spec, platform)
     yield from _incomplete(spec, platform)
 
 
@@ -88,6 +89,33 @@ def _not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Proble
                 "AIChatPlatform",
                 field,
             )
+
+
+def _wider_scopes(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
+    """Yield a problem for scopes that the platform does not ask for with its client.
+
+    People who sign in to any chat of that client would give this chat's administrators tokens for
+    what the provider grants the client. A provider has one client by many addresses, so the
+    client's ID alone says whose it is.
+    """
+    source, shared = provider(spec, platform), platform.sign_in.oidc
+    if source is None or shared is None or _client(source) != _client(shared):
+        return
+    wider = [scope for scope in source.extra_scopes if scope not in shared.extra_scopes]
+    if wider:
+        field = f"{_OIDC}.extraScopes"
+        yield Problem(
+            Reason.SIGN_IN_NOT_ALLOWED,
+            f"{field} has {', '.join(wider)}, which the platform does not ask for with its client; "
+            "leave that out, name a client of the workspace's own in providerURL and clientID, or "
+            "ask the platform team to add it to spec.signIn.oidc.extraScopes of the AIChatPlatform",
+            field,
+        )
+
+
+def _client(source: Provider) -> str:
+    """Return the client's ID as a provider that ignores case and spaces around it reads it."""
+    return source.client_id.strip().casefold()
 
 
 def _choices(access: Access, platform: PlatformSpec) -> Iterator[tuple[str, SignInChoice]]:

@@ -196,7 +196,10 @@ class Oidc(Schema):
         f"{names.SECRET_FOR_ANNOTATION} names this workspace. {_PUBLIC_CLIENT}",
     )
     extra_scopes: Scopes | None = Field(
-        default=None, description=_EXTRA_SCOPES, json_schema_extra=SET
+        default=None,
+        description=f"{_EXTRA_SCOPES} With the platform's client only scopes that the platform "
+        "asks for.",
+        json_schema_extra=SET,
     )
     provider_name: ProviderName | None = Field(default=None, description=_PROVIDER_NAME)
     sign_up: StrictBool | None = Field(

@@ -18,6 +18,7 @@ SHARED = {
     "secretName": "shared",
     "roles": {"claim": "realm.roles", "allowed": ["staff"], "admin": ["heads"]},
     "allowedDomains": ["example.org"],
+    "extraScopes": ["groups", "teams"],
     "verifiedEmailClaim": "verified_email",
 }
 NO_PROVIDER = PlatformSpec()
@@ -159,6 +160,31 @@ class TestWhatIsRefused:
         assert f"add {choice} to spec.allowed.signIn" in problem.message
         assert problems(platform([choice]), **access) == []
         assert problems(platform(["*"]), **access) == problems(platform(), **access) == []
+
+    @pytest.mark.parametrize(
+        "client",
+        [
+            {},
+            {**OWN, "clientID": "chats"},
+            {**OWN, "clientID": " Chats"},
+            {"providerURL": "https://alias.example.org:443/a", "clientID": "CHATS"},
+        ],
+    )
+    def test_scopes_of_the_platforms_client_are_the_platforms(self, client: dict[str, Any]) -> None:
+        wider = {**client, "extraScopes": ["Mail.Read", "groups", "offline_access"]}
+        (problem,) = problems(platform(), oidc=wider)
+        field = "spec.access.oidc.extraScopes"
+        assert (problem.reason, problem.field) == ("SignInNotAllowed", field)
+        assert f"{field} has Mail.Read, offline_access, which" in problem.message
+        assert "spec.signIn.oidc.extraScopes of the AIChatPlatform" in problem.message
+        assert problem in [*limits.violations(workspace(access={"oidc": wider}).spec, platform())]
+        assert problems(platform(), oidc={**client, "extraScopes": ["groups"]}) == []
+
+    def test_scopes_of_a_workspaces_own_client_are_the_workspaces(self) -> None:
+        own = {**OWN, "extraScopes": ["Mail.Read"]}
+        assert problems(platform(), oidc=own) == problems(NO_PROVIDER, oidc=own) == []
+        off = {"enabled": False, "extraScopes": ["Mail.Read"]}
+        assert problems(platform(), oidc=off) == []
 
     def test_what_is_as_the_platform_says_is_no_choice(self) -> None:
         assert problems(platform([]), apiKeys=False, passwordForm=True, scim=False) == []
