@@ -135,7 +135,7 @@ class VolumeStore(Schema):
 
 
 class BackupDestination(Schema):
-    """A place that backups go to."""
+    """A store that backups may go to."""
 
     name: Annotated[DnsLabel, StringConstraints(min_length=1)] = Field(
         description="Its name, for spec.backup.destination of a workspace."
@@ -160,8 +160,8 @@ class PlatformBackup(Schema):
         Field(
             default=(),
             max_length=MAX_DESTINATIONS,
-            description="Places that backups go to. The first that a team may choose is that of "
-            "its workspaces that name none.",
+            description="Stores that backups may go to. The first that a team may choose is that "
+            "of its workspaces that name none.",
             json_schema_extra={
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["name"],
