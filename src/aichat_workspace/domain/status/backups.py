@@ -73,18 +73,20 @@ def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
     return None
 
 
-def next_record(workspace: Workspace, observed: Observed, destination: str) -> BackupRecord | None:
+def next_record(
+    workspace: Workspace, observed: Observed, destination: str, now: datetime
+) -> BackupRecord | None:
     """Return status.backup as the runs say now. What no run tells any more stays as it was.
 
     `destination` is where backups go now; empty while that is not known.
     """
     runs = _runs(workspace, observed)
-    record = workspace.status.backup
+    record = _with_schedule(workspace, now)
     if runs:
-        record = _after(record or BackupRecord(state=BackupState.RUNNING), runs, observed)
+        record = _after(record or BackupRecord(), runs, observed)
         record = _with_request(record, workspace, runs)
     if record and destination and record.destination != destination:
-        return record.model_copy(update={"destination": destination, "backups": ()})
+        return record.model_copy(update={"destination": destination, "items": ()})
     return record
 
 
@@ -103,7 +105,7 @@ def backed_up(
         return None
     if problem:
         return Finding(ConditionStatus.FALSE, problem.reason, problem.message)
-    last = record.backups[0].name if record and record.backups else ""
+    last = record.items[0].name if record and record.items else ""
     moment = record.succeeded_at if record else None
     since = (
         f"the last backup{f', {last},' if last else ''} was made {_text(moment)}" if moment else ""
@@ -116,11 +118,11 @@ def backed_up(
             ConditionStatus.FALSE, Reason.BACKUP_OVERDUE, f"a backup is overdue: {message}"
         )
     if record and record.reason:
-        reason = Reason.known(record.reason) or Reason.RUN_FAILED
+        reason = Reason.known(record.reason) or Reason.BACKUP_RUN_FAILED
         return Finding(ConditionStatus.FALSE, reason, "; ".join(filter(None, [failure, since])))
     if since:
         return Finding(ConditionStatus.TRUE, Reason.BACKED_UP, since)
-    how = "by its schedule" if workspace.spec.backup.schedule else "by spec.backup.request"
+    how = "by its schedule" if _schedule(workspace) else "by spec.backup.request"
     message = f"no backup has been made yet; the first one is made {how}"
     return Finding(ConditionStatus.UNKNOWN, Reason.BACKUP_WAITING, message)
 
@@ -128,19 +130,37 @@ def backed_up(
 def overdue_at(
     workspace: Workspace, record: BackupRecord | None, observed: Observed
 ) -> datetime | None:
-    """Return when a backup is overdue if none is made before; None without a schedule.
+    """Return when a backup is overdue if none is made before; None without a schedule, and while it
+    rests, as that of a suspended workspace does.
 
-    The schedule's longest time between two runs is meant, as its fields bound it: the CronJob's own
+    A schedule that is new, or goes on, owes nothing of the time before. The schedule's longest time between two runs is meant, as its fields bound it: the CronJob's own
     controller reads schedules.
     """
     backup, name = workspace.spec.backup, workspace.spec.workspace_name
     cron_job = observed.objects.get(Ref("CronJob", name, names.backup(name)))
-    if backup is None or not backup.schedule or cron_job is None:
+    if backup is None or not _schedule(workspace) or cron_job is None:
         return None
-    since = datetime.fromisoformat(cron_job["metadata"]["creationTimestamp"])
-    if record and record.succeeded_at:
-        since = max(since, record.succeeded_at)
+    created_at = datetime.fromisoformat(cron_job["metadata"]["creationTimestamp"])
+    recorded = [record.succeeded_at, record.schedule_since] if record else []
+    since = max([created_at, *(moment for moment in recorded if moment)])
     return since + longest_pause(backup.schedule) + _LATE
+
+
+def _schedule(workspace: Workspace) -> str:
+    """Return the schedule that runs, with its time zone; empty while none does."""
+    backup = workspace.spec.backup
+    if backup is None or not backup.schedule or workspace.spec.suspended:
+        return ""
+    return f"{backup.schedule} {backup.time_zone}"
+
+
+def _with_schedule(workspace: Workspace, now: datetime) -> BackupRecord | None:
+    """Return the record with the schedule that runs now, and since when."""
+    record, schedule = workspace.status.backup, _schedule(workspace)
+    if schedule == (record.schedule if record else ""):
+        return record
+    update = {"schedule": schedule, "schedule_since": now if schedule else None}
+    return (record or BackupRecord()).model_copy(update=update)
 
 
 def longest_pause(schedule: str) -> timedelta:
@@ -189,7 +209,7 @@ def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -
 def _failure(record: BackupRecord, run: Manifest, pods: Sequence[Manifest]) -> Problem:
     """Return why a run failed. Of one whose pods are gone, what was known before stays."""
     if not pods and record.run == run["metadata"]["name"] and record.message:
-        reason = Reason.known(record.reason) or Reason.RUN_NOT_STARTED
+        reason = Reason.known(record.reason) or Reason.BACKUP_RUN_NOT_STARTED
         return Problem(reason, record.message)
     return failure_of(run, pods)
 
@@ -203,13 +223,13 @@ def _success(record: BackupRecord, runs: Sequence[Manifest], observed: Observed)
     result = job_ends.result(job_ends.termination(job_ends.pods_of(whole[-1], observed.pods)))
     entries = _entries(record, result)
     destination = annotations(whole[-1]).get(names.DESTINATION_ANNOTATION, "")
-    listed = {"backups": entries, "destination": destination} if entries else {}
+    listed = {"items": entries, "destination": destination} if entries else {}
     return {"succeededAt": ended, **listed}
 
 
 def _entries(record: BackupRecord, result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the backups that a result lists. Only the version of its own is in it."""
-    versions = {entry.name: entry.open_webui for entry in record.backups}
+    versions = {entry.name: entry.open_webui for entry in record.items}
     versions[str(result.get("name"))] = str(result.get("openWebUI", ""))
     try:
         entries = [
