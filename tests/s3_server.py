@@ -1,6 +1,7 @@
 """A real S3-compatible server over a folder: versitygw, built from source."""
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -30,6 +31,16 @@ class S3Server:
     """A server with one empty bucket."""
 
     endpoint: str
+    process_id: int
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the server take connections and answer nothing meanwhile."""
+        os.kill(self.process_id, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process_id, signal.SIGCONT)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -72,7 +83,7 @@ def s3_server(
             story=log.read_text,
         )
         assert process.poll() is None, log.read_text()
-        server = S3Server(f"{'https' if pair else 'http'}://{address}:{port}")
+        server = S3Server(f"{'https' if pair else 'http'}://{address}:{port}", process.pid)
         server.send("PUT", f"/{BUCKET}")
         yield server
     finally:

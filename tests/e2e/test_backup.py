@@ -29,7 +29,7 @@ from tests.e2e.conftest import (
     wait_ready,
 )
 from tests.e2e.webui import WebUI
-from tests.e2e.workspace import chats, condition, keep_a_chat, patch, platform, status
+from tests.e2e.workspace import chats, condition, keep_a_chat, patch, platform, pods, status
 from tests.examples import examples, run
 from tests.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
 from tests.waiting import eventually
@@ -81,8 +81,8 @@ def destination(
         environment.setenv("SSL_CERT_FILE", str(authority.certificate))
         with s3_server(folder / "s3", address, pair) as server:
             store = {"endpoint": server.endpoint, "bucket": BUCKET, "secretName": KEYS}
-            places = [{"name": "bucket", "s3": {**store, "prefix": "chats"}}]
-            backup = {"destinations": places, "passphraseSecretName": PASSPHRASE}
+            bucket = {"name": "bucket", "s3": {**store, "prefix": "chats"}}
+            backup = {"destinations": [bucket], "passphraseSecretName": PASSPHRASE}
             platform(node, {"backup": backup})
             yield server
             platform(node, {"backup": None})
@@ -120,6 +120,8 @@ def page(node: Node, server: S3Server, folder: Path, *marks: str, **variables: s
         "address": str(endpoint.hostname),
         "port": str(endpoint.port),
         "bucket": BUCKET,
+        "prefix": "",
+        "keep": "7",
         "region": "us-east-1",
         "access_key": ACCESS_KEY,
         "secret_key": SECRET_KEY,
@@ -228,8 +230,9 @@ def titles(server: S3Server, backup: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("chat")
 def test_a_running_chat_is_backed_up_by_schedule_and_on_request(
-    node: Node, destination: S3Server, chat: WebUI, tmp_path: Path
+    node: Node, destination: S3Server, tmp_path: Path
 ) -> None:
     """People chat meanwhile, and old backups are pruned."""
     person = signed_in(node, TENANT)
@@ -250,7 +253,6 @@ def test_a_running_chat_is_backed_up_by_schedule_and_on_request(
         patch(node, RESOURCE, {"backup": {"schedule": "* * * * *"}})
         eventually(lambda: has_made(3), "backups each minute", 420, lambda: node.story(TENANT))
         eventually(lambda: len(listed(destination)) <= 2, "older ones are pruned", 180)
-        assert chat.host == person.host
         assert titles(destination, max(listed(destination)), tmp_path).count("kept") >= 1
     finally:
         patch(node, RESOURCE, {"backup": None})
@@ -263,18 +265,17 @@ def test_a_running_chat_is_backed_up_by_schedule_and_on_request(
 @pytest.fixture(scope="module")
 def backup(node: Node, destination: S3Server, chat: WebUI) -> Iterator[Saved]:
     """A backup that spec.backup asked for, and what was in the chat at that time."""
-    assert destination.endpoint
-    assert chat.host
-    person = signed_in(node, TENANT)
-    for chat_id in chats(person):
-        person.delete(f"/api/v1/chats/{chat_id}")
-    keep_a_chat(person)
-    if not any(user["email"] == PERSON["email"] for user in _people(person)):
-        person.call("/api/v1/auths/add", {**PERSON, "role": "user"})
-    document = person.upload("key.txt", DOCUMENT)
+    for chat_id in chats(chat):
+        chat.delete(f"/api/v1/chats/{chat_id}")
+    keep_a_chat(chat)
+    if not any(user["email"] == PERSON["email"] for user in _people(chat)):
+        chat.call("/api/v1/auths/add", {**PERSON, "role": "user"})
+    document = chat.upload("key.txt", DOCUMENT)
     patch(node, RESOURCE, {"backup": {"request": "before restores"}})
     eventually(lambda: _listed_names(node), "a backup is listed", 300, lambda: node.story(TENANT))
-    yield Saved(_listed_names(node)[0], chats(person), document)
+    present = _listed_names(node)
+    assert set(present) == listed(destination)
+    yield Saved(present[0], chats(chat), document)
     patch(node, RESOURCE, {"backup": None, "restore": None})
 
 
@@ -304,6 +305,16 @@ def _restored(node: Node, resource: str, tenant: str, request: str) -> None:
     assert condition(node, resource, "Restored")["status"] == "True"
 
 
+def _restoring_pods(node: Node) -> list[str]:
+    """The pods of restores whose container runs."""
+    return [
+        pod["metadata"]["name"]
+        for pod in pods(node, TENANT)
+        if pod["metadata"]["name"].startswith(f"{TENANT}-restore-")
+        and any("running" in entry["state"] for entry in pod["status"].get("containerStatuses", ()))
+    ]
+
+
 def _empty(chat: WebUI, backup: Saved) -> None:
     for chat_id in chats(chat):
         chat.delete(f"/api/v1/chats/{chat_id}")
@@ -324,21 +335,20 @@ def test_spec_restore_brings_the_data_back_and_sessions_stay_valid(
 
 
 @pytest.mark.timeout(1200)
-def test_a_restore_whose_pod_is_killed_ends_well(node: Node, backup: Saved) -> None:
+def test_a_restore_whose_pod_is_killed_ends_well(
+    node: Node, destination: S3Server, backup: Saved
+) -> None:
     _empty(signed_in(node, TENANT), backup)
-    patch(node, RESOURCE, {"restore": {"backup": backup.name, "request": "killed"}})
-    killed: list[str] = []
-
-    def is_killed() -> bool:
-        """Kill the first pod of the Job as soon as it is there."""
-        pods = node.kubectl("-n", TENANT, "get", "pods", "-o", "name")
-        runs = [pod for pod in pods.split() if f"{TENANT}-restore-" in pod]
-        if runs:
-            node.kubectl("-n", TENANT, "delete", runs[0], "--grace-period=0", "--force")
-            killed.append(runs[0])
-        return bool(killed)
-
-    eventually(is_killed, "a restore's pod is killed", 300, lambda: node.story(TENANT))
+    with destination.paused():  # so that it can't end before it is killed
+        patch(node, RESOURCE, {"restore": {"backup": backup.name, "request": "killed"}})
+        eventually(
+            lambda: _restoring_pods(node),
+            "a restore's container runs",
+            300,
+            lambda: node.story(TENANT),
+        )
+        (pod,) = _restoring_pods(node)
+        node.kubectl("-n", TENANT, "delete", "pod", pod, "--grace-period=0", "--force")
     _restored(node, RESOURCE, TENANT, "killed")
     assert_has_all(signed_in(node, TENANT), backup)
 

@@ -1,6 +1,7 @@
 """The runs of the backup program that spec.backup asks for, as a real API server takes them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,7 +17,6 @@ from tests.integration.conftest import (
 from tests.integration.tenants import settled
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("operator")
 NAME: Final = "kept"
 CRON_JOB: Final = f"{NAME}-backup"
 MARK: Final = {"apps.aichatworkspaces.io/for-workspace": "*"}
@@ -39,7 +39,7 @@ def settings(*destinations: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def tenant(cluster: Cluster) -> Iterator[str]:
+def tenant(cluster: Cluster, operator: Path) -> Iterator[str]:
     keys = {"accessKeyID": "access", "secretAccessKey": "secret"}
     contents = {"backup-keys": keys, "backup-passphrase": {"passphrase": "correct horse battery"}}
     for name, data in contents.items():
@@ -48,7 +48,11 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         cluster.apply(secret)
     cluster.apply(settings(BUCKET, VOLUME))
     cluster.apply(workspace(NAME, backup=NIGHTLY))
-    eventually(lambda: cron_job(cluster), "the workspace has a CronJob")
+    eventually(
+        lambda: cron_job(cluster),
+        "the workspace has a CronJob",
+        story=operator.read_text,
+    )
     yield NAME
     cluster.kube.delete("aiws", NAME, SYSTEM)
     restore_default_settings(cluster)
@@ -112,8 +116,14 @@ def test_a_cron_job_is_what_spec_backup_says(cluster: Cluster, tenant: str) -> N
     assert variables(cluster)["BACKUP_KEEP"] == "3"
     (container,) = pod(cron_job(cluster))["containers"]
     assert container["image"] == BACKUP_IMAGE
-    edit(cluster, tenant, backup=backup, suspended=True)
-    eventually(lambda: cron_job(cluster)["spec"]["suspend"], "a suspended workspace has no runs")
+
+
+def test_a_suspended_workspace_has_a_suspended_schedule(cluster: Cluster, tenant: str) -> None:
+    assert cron_job(cluster)["spec"]["suspend"] is False
+    edit(cluster, tenant, backup=NIGHTLY, suspended=True)
+    eventually(lambda: cron_job(cluster)["spec"]["suspend"] is True, "its schedule is suspended")
+    edit(cluster, tenant, backup=NIGHTLY)
+    eventually(lambda: cron_job(cluster)["spec"]["suspend"] is False, "its schedule goes on")
 
 
 def test_what_others_change_in_it_is_put_back(cluster: Cluster, tenant: str) -> None:
@@ -146,8 +156,8 @@ def test_a_request_is_one_job(cluster: Cluster, tenant: str) -> None:
     cluster.kube.delete("job", job["metadata"]["name"], NAME)
 
 
-def test_a_run_goes_where_the_platform_says(cluster: Cluster, tenant: str) -> None:
-    assert tenant
+@pytest.mark.usefixtures("tenant")
+def test_a_run_goes_where_the_platform_says(cluster: Cluster) -> None:
     assert variables(cluster)["BACKUP_STORE"] == f"s3://chats/eu/{SYSTEM}/{NAME}"
     assert variables(cluster)["AWS_REGION"] == "eu-west-1"
     assert variables(cluster)["AWS_ENDPOINT_URL_S3"] == STORE["endpoint"]
@@ -194,18 +204,18 @@ def test_a_team_chooses_among_its_destinations(cluster: Cluster, tenant: str) ->
     ],
     ids=["no destination", "none for the team", "no keys"],
 )
+@pytest.mark.usefixtures("tenant")
 def test_a_destination_that_can_not_be_had_is_a_condition(
-    cluster: Cluster, tenant: str, destinations: tuple[Any, ...], reason: str
+    cluster: Cluster, destinations: tuple[Any, ...], reason: str
 ) -> None:
-    assert tenant
     cluster.apply(settings(*destinations))
     eventually(lambda: backed_up(cluster).get("reason") == reason, f"the condition is {reason}")
     eventually(lambda: cron_job(cluster) is None, "there are no runs")
     assert cluster.get("deployment", f"{NAME}-openwebui", "-n", NAME)
 
 
-def test_without_a_passphrase_there_are_no_backups(cluster: Cluster, tenant: str) -> None:
-    assert tenant
+@pytest.mark.usefixtures("tenant")
+def test_without_a_passphrase_there_are_no_backups(cluster: Cluster) -> None:
     cluster.apply(platform({"backup": {"destinations": [BUCKET]}}))
     eventually(
         lambda: "passphraseSecretName" in backed_up(cluster).get("message", ""),

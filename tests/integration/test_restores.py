@@ -127,6 +127,7 @@ def test_a_new_workspace_begins_with_a_backups_data(cluster: Cluster) -> None:
     assert status(cluster, name)["restore"]["state"] == "Done"
 
 
+@pytest.mark.timeout(600)  # an operator starts three times
 def test_a_restore_that_is_killed_goes_on_and_one_that_is_refused_starts_the_old_chat(
     cluster: Cluster, shared_operator: Operator
 ) -> None:

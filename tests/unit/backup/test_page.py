@@ -13,6 +13,10 @@ SECRETS = {
     "secret_key": "a secret key",
     "passphrase": "a 'passphrase' with $HOME and \"quotes\"",
 }
+SETTINGS = (
+    *("team", "resource", "workspace", "keep"),
+    *("endpoint", "address", "port", "bucket", "prefix", "region"),
+)
 KUBECTL = """#!/bin/sh
 echo "$@" >> "$RECORD/arguments"
 case "$*" in
@@ -36,10 +40,9 @@ def record(tmp_path: Path) -> Path:
 def run_page(record: Path, *marks: str, **variables: str) -> None:
     page = examples(ROOT / "docs" / "backup.md")
     blocks = [example for mark in marks for example in page if example.mark == mark]
-    names = ("team", "resource", "workspace", "endpoint", "address", "port", "bucket", "region")
     environment = {
         **os.environ,
-        **{name: f"the-{name}" for name in names},
+        **{name: f"the-{name}" for name in SETTINGS},
         **SECRETS,
         **variables,
         "RECORD": str(record),
@@ -64,6 +67,19 @@ def test_the_resource_and_the_image_are_those_of_the_time_of_each_run(record: Pa
     assert 'BACKUP_WORKSPACE={"kind": "AIChatWorkspace"}' in arguments
     assert "BACKUP_OPEN_WEBUI=" in arguments
     assert "configMapRef: {name: backup}" in (record / "input").read_text()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "folder"),
+    [("production", "the-bucket/production/the-team"), ("", "the-bucket/the-team")],
+)
+def test_a_run_by_hand_has_the_folder_of_spec_backup_and_prunes_no_more(
+    record: Path, prefix: str, folder: str
+) -> None:
+    run_page(record, "prepare", prefix=prefix)
+    lines = (record / "input").read_text().splitlines()
+    assert f"BACKUP_STORE=s3://{folder}/the-workspace" in lines
+    assert "BACKUP_KEEP=the-keep" in lines
 
 
 def test_only_a_clone_takes_another_workspaces_backup(record: Path) -> None:

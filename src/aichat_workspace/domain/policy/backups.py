@@ -1,6 +1,7 @@
 """Where a workspace's backups go, and whether they can be made.
 
-The platform team writes the places, their keys and the passphrase; a team chooses a place by name.
+The platform team writes the destinations, their keys and the passphrase; a team chooses one by
+name.
 """
 
 import base64
@@ -42,8 +43,8 @@ def destination(
             return choices[0], None
         return None, Problem(
             Reason.BACKUP_DESTINATION_NOT_FOUND,
-            f"there is no place for backups that team {team!r} may choose; the platform team adds "
-            "one to spec.backup.destinations of the AIChatPlatform",
+            f"there is no destination for backups that team {team!r} may choose; the platform team "
+            "adds one to spec.backup.destinations of the AIChatPlatform",
             _FIELD,
         )
     listed = {entry.name: entry for entry in platform.backup.destinations}
@@ -83,11 +84,11 @@ def fill_spec(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Workspa
     """Return the spec with the destination that the team gets, where spec.backup names none."""
     if spec.backup is None or spec.backup.destination is not None:
         return spec
-    place, _ = destination(spec, team, platform)
-    if place is None:
+    chosen, _ = destination(spec, team, platform)
+    if chosen is None:
         return spec
     return spec.model_copy(
-        update={"backup": spec.backup.model_copy(update={"destination": place.name})}
+        update={"backup": spec.backup.model_copy(update={"destination": chosen.name})}
     )
 
 
@@ -101,7 +102,7 @@ def with_destination(workspace: Workspace, platform: PlatformSpec) -> Workspace:
 
 
 def resolve_secret(
-    place: BackupDestination, settings: PlatformBackup, find_secret: FindObject
+    chosen: BackupDestination, settings: PlatformBackup, find_secret: FindObject
 ) -> tuple[ReferencedSecret | None, Problem | None]:
     """Return what a run may use of the platform's Secrets, by its variables, or what is missing."""
     name = settings.passphrase_secret_name
@@ -121,12 +122,12 @@ def resolve_secret(
             f"the passphrase in Secret {name!r} of {field} of the AIChatPlatform is shorter than "
             f"{_MIN_PASSPHRASE_LENGTH} characters; the platform team makes it longer",
         )
-    if place.s3 is None:
+    if chosen.s3 is None:
         return ReferencedSecret("Opaque", data), None
-    field = f"spec.backup.destinations[{place.name}].s3.secretName"
+    field = f"spec.backup.destinations[{chosen.name}].s3.secretName"
     keys = {ACCESS_KEY: "accessKeyID", SECRET_KEY: "secretAccessKey"}
     store_keys, problem = _data(
-        place.s3.secret_name, field, keys, find_secret(place.s3.secret_name)
+        chosen.s3.secret_name, field, keys, find_secret(chosen.s3.secret_name)
     )
     return (None, problem) if problem else (ReferencedSecret("Opaque", data | store_keys), None)
 

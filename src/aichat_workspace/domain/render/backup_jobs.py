@@ -68,7 +68,7 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
 
 
 def _destination(backups: Backups) -> dict[str, str]:
-    """Return the annotation that says which place a run's result lists."""
+    """Return the annotation that says which destination a run's result lists."""
     return {names.DESTINATION_ANNOTATION: backups.destination.name}
 
 

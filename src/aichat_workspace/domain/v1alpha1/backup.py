@@ -135,7 +135,7 @@ class VolumeStore(Schema):
 
 
 class BackupDestination(Schema):
-    """A place that backups go to."""
+    """A store that backups may go to."""
 
     name: Annotated[DnsLabel, StringConstraints(min_length=1)] = Field(
         description="Its name, for spec.backup.destination of a workspace."
@@ -160,8 +160,8 @@ class PlatformBackup(Schema):
         Field(
             default=(),
             max_length=MAX_DESTINATIONS,
-            description="Places that backups go to. The first that a team may choose is that of "
-            "its workspaces that name none.",
+            description="Stores that backups may go to. The first that a team may choose is that "
+            "of its workspaces that name none.",
             json_schema_extra={
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["name"],
@@ -263,7 +263,10 @@ Message = Annotated[str, StringConstraints(max_length=_MESSAGE_LENGTH), BeforeVa
 class BackupRecord(Schema):
     """The backups of the workspace, as its runs told of them."""
 
-    state: State = Field(description="How the last run went: Running, Done or Failed.")
+    state: State | None = Field(
+        default=None,
+        description="How the last run went: Running, Done or Failed; left out before the first.",
+    )
     run: str = Field(default="", max_length=63, description="The name of the last run's Job.")
     finished_at: datetime | None = Field(default=None, description="When the last run ended.")
     succeeded_at: datetime | None = Field(default=None, description="When a backup was last made.")
@@ -278,6 +281,15 @@ class BackupRecord(Schema):
         default="",
         max_length=64,
         description="The text of spec.backup.request whose run has begun.",
+    )
+    schedule: str = Field(
+        default="",
+        max_length=200,
+        description="The schedule that runs, with its time zone; empty while none does, as in a "
+        "suspended workspace.",
+    )
+    schedule_since: datetime | None = Field(
+        default=None, description="Since when it runs: what was due before is not overdue."
     )
     items: tuple[BackupEntry, ...] = Field(
         default=(),

@@ -57,7 +57,7 @@ def by_schedule(since: datetime = MADE) -> dict[Ref, Manifest]:
 
 
 def after(*seen: Manifest, recorded: BackupRecord | None = None, to: str = "nightly") -> Any:
-    return next_record(asking(recorded), observed(*seen), to)
+    return next_record(asking(recorded), observed(*seen), to, NOW)
 
 
 def test_a_run_that_ended_well_says_which_backups_are_there() -> None:
@@ -158,7 +158,8 @@ def test_a_run_that_goes_on_changes_nothing_of_the_last_backup() -> None:
 
 
 def test_a_restores_job_is_no_backup() -> None:
-    assert after(job(f"{WORKSPACE}-restore-0a1b2c3d", "Complete")) is None
+    record = after(job(f"{WORKSPACE}-restore-0a1b2c3d", "Complete"))
+    assert (record.state, record.run) == (None, "")
 
 
 def test_another_destination_has_no_backups_of_this_one() -> None:
@@ -169,9 +170,10 @@ def test_another_destination_has_no_backups_of_this_one() -> None:
 
 
 def test_the_request_whose_run_has_begun_is_recorded() -> None:
-    requested = asking(request="now")
-    assert next_record(requested, observed(), "nightly") is None
-    record = next_record(requested, observed(run(names.backup_run(WORKSPACE, "now"))), "nightly")
+    requested = asking(request="now", schedule="")
+    assert next_record(requested, observed(), "nightly", NOW) is None
+    seen = observed(run(names.backup_run(WORKSPACE, "now")))
+    record = next_record(requested, seen, "nightly", NOW)
     assert record is not None
     assert record.request == "now"
 
@@ -230,6 +232,39 @@ def test_a_backup_puts_the_moment_off() -> None:
     assert overdue_at(asking(), record, Observed(objects=by_schedule())) == NOW + timedelta(
         hours=30
     )
+
+
+def after_edit(record: BackupRecord | None, moment: datetime, **spec: Any) -> BackupRecord | None:
+    """The record once the operator has seen the spec at that moment."""
+    recorded = record.model_dump(mode="json", by_alias=True) if record else None
+    subject = workspace(**spec, status={"backup": recorded})
+    return next_record(subject, observed(), "nightly", moment)
+
+
+def test_a_suspended_workspace_owes_no_backup_and_one_that_goes_on_owes_the_next() -> None:
+    seen, month = Observed(objects=by_schedule()), timedelta(days=31)
+    backup = {"schedule": "30 2 * * *"}
+    record = after_edit(None, MADE, backup=backup)
+    record = after_edit(record, MADE + timedelta(hours=1), backup=backup, suspended=True)
+    resting = workspace(backup=backup, suspended=True)
+    assert overdue_at(resting, record, seen) is None
+    finding = backed_up(resting, record, seen, None, NOW + month)
+    assert finding is not None
+    assert finding.reason == Reason.BACKUP_WAITING
+    record = after_edit(record, NOW + month, backup=backup)
+    assert overdue_at(asking(), record, seen) == NOW + month + timedelta(hours=30)
+    assert after_edit(record, NOW + 2 * month, backup=backup) == record, "it runs on as it did"
+
+
+@pytest.mark.parametrize("edit", [{"schedule": "30 2 * * *"}, {"timeZone": "Asia/Tokyo"}])
+def test_a_schedule_that_changes_owes_nothing_of_the_time_before(edit: dict[str, str]) -> None:
+    monthly = {"schedule": "30 2 1 * *"}
+    record = after_edit(None, MADE, backup=monthly)
+    changed = {**monthly, **edit}
+    record = after_edit(record, NOW + timedelta(days=20), backup=changed)
+    due = overdue_at(workspace(backup=changed), record, Observed(objects=by_schedule()))
+    pause = longest_pause(changed["schedule"])
+    assert due == NOW + timedelta(days=20, hours=6) + pause
 
 
 def test_without_a_schedule_nothing_is_overdue() -> None:
