@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 _OF_FILES: Final = frozenset(
-    {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir", "sqlite3.connect"}
+    {
+        "open",
+        "os.chmod",
+        "os.mkdir",
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.scandir",
+        "sqlite3.connect",
+    }
 )
 REQUEST: Final = "tests.request"
 """A step that a test raises itself, where Python tells of none."""

@@ -52,6 +52,7 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
         raise BackupError(
             "a restore has not ended, so the data is neither the old nor the new: run recover"
         )
+    swap.sweep(settings.data)
     name = backup_name(now, token)
     _claim(settings.store, owner(settings.workspace), now)
 

@@ -25,6 +25,7 @@ _LEFT_OUT: Final = frozenset(
         ".cache",
         "lost+found",
         names.RESTORE_STAGING,
+        names.RESTORE_LEFTOVERS,
         names.UPGRADE_COPY,
         f"{names.UPGRADE_COPY}.new",
     }

@@ -6,10 +6,15 @@ swap is. Until one is called `verified`, the old data counts; from then on the n
 (domain/render/scripts/prepare_chat.py).
 """
 
+import os
 import shutil
+import stat
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from aichat_workspace.backup.durable import sync_folder, sync_tree
 from aichat_workspace.domain import names
@@ -18,13 +23,19 @@ _UNPACKED: Final = "unpacked"
 _VERIFIED: Final = "verified"
 _INSTALLING: Final = "installing"
 _OLD: Final = "old"
-# The second is the file system's own.
-_STAYS: Final = frozenset({names.RESTORE_STAGING, "lost+found"})
+# The last is the file system's own.
+_STAYS: Final = frozenset({names.RESTORE_STAGING, names.RESTORE_LEFTOVERS, "lost+found"})
+_log: Final = structlog.get_logger()
 
 
 def replace(data: Path, unpack: Callable[[Path], None]) -> None:
-    """Fill a new folder by `unpack`, and swap it in unless that raises."""
+    """Fill a new folder by `unpack`, and swap it in unless that raises.
+
+    Raises OSError, before anything is moved, for a folder that this user may not move.
+    """
     recover(data)
+    for path in _replaced(data):
+        _open_up(path)
     unpacked = data / names.RESTORE_STAGING / _UNPACKED
     unpacked.mkdir(parents=True)
     try:
@@ -40,27 +51,88 @@ def replace(data: Path, unpack: Callable[[Path], None]) -> None:
 
 def is_unfinished(data: Path) -> bool:
     """Whether a restore goes on, or was killed."""
-    return (data / names.RESTORE_STAGING).exists()
+    return _is_folder(data / names.RESTORE_STAGING)
 
 
 def recover(data: Path) -> bool:
     """End a swap that was verified, or remove one that was not. Return whether there was any."""
+    sweep(data)
     staging = data / names.RESTORE_STAGING
-    if not staging.exists():
+    if not _is_folder(staging):  # people of the chat can make files of any name
+        staging.unlink(missing_ok=True)
         return False
+    _open_up(staging)
     verified, installing = staging / _VERIFIED, staging / _INSTALLING
-    if verified.exists():
+    if _is_folder(verified):
         # All that is in place is old, so nothing new can be taken for it.
         old = staging / _OLD
-        old.mkdir(exist_ok=True)
-        for path in data.iterdir():
-            if path.name not in _STAYS:
-                path.rename(old / path.name)
+        _make_folder(old)
+        for path in _replaced(data):
+            _open_up(path)
+            path.rename(old / path.name)
         verified.rename(installing)
-    if installing.exists():
+    if _is_folder(installing):
         for path in installing.iterdir():
+            _open_up(path)
             path.rename(data / path.name)
         sync_folder(data)
         installing.rmdir()
-    shutil.rmtree(staging)
+    _discard(data, staging)
     return True
+
+
+def sweep(data: Path) -> None:
+    """Remove what earlier restores could not; what still can't be removed stays for the next."""
+    leftovers = data / names.RESTORE_LEFTOVERS
+    try:
+        _remove(leftovers)
+    except OSError as error:
+        _log.warning("old data stays", path=str(leftovers), error=str(error))
+
+
+def _replaced(data: Path) -> list[Path]:
+    return [path for path in data.iterdir() if path.name not in _STAYS]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _make_folder(path: Path) -> None:
+    if not _is_folder(path):
+        path.unlink(missing_ok=True)
+        path.mkdir()
+
+
+def _open_up(path: Path) -> None:
+    """Let this user change what is in a folder, and move it: to another parent, that needs the
+    permission to write to the folder itself. Raises OSError for one of another user."""
+    if _is_folder(path) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IRWXU)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that is in it. Raises OSError."""
+    if not _is_folder(folder):
+        folder.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:
+        _open_up(folder)
+        for path, folders, _ in os.walk(folder):  # it reads a folder after those above it
+            for name in folders:
+                _open_up(Path(path, name))
+        shutil.rmtree(folder)
+
+
+def _discard(data: Path, folder: Path) -> None:
+    """Remove a folder, or else move it out of the way of chats and backups: the data is whole."""
+    try:
+        _remove(folder)
+    except OSError:
+        leftovers = data / names.RESTORE_LEFTOVERS
+        _make_folder(leftovers)
+        _open_up(leftovers)
+        folder.rename(next(path for n in count() if not (path := leftovers / str(n)).exists()))
+        _log.warning("old data stays", path=str(leftovers), exc_info=True)

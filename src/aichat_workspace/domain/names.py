@@ -77,6 +77,8 @@ MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 RESTORE_STAGING: Final = ".restore"
 """In a chat's data folder: where a restore has its data until it is in place. While it is
 there, a restore has not ended."""
+RESTORE_LEFTOVERS: Final = ".restore-old"
+"""In a chat's data folder: old data that a restore could not remove."""
 
 PREPARATION: Final = "prepare"
 """The init container of a chat."""

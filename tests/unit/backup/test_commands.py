@@ -171,6 +171,20 @@ def test_no_backup_is_made_in_the_midst_of_a_restore(settings: Settings) -> None
     assert settings.store.objects() == ()
 
 
+def test_what_people_call_like_a_restore_stops_no_backup(settings: Settings) -> None:
+    (settings.data / names.RESTORE_STAGING).symlink_to("uploads")
+    before = read_chat(settings.data)
+    backup = create(settings)
+    commands.restore(settings, backup.name)
+    assert read_chat(settings.data) == restored(before)
+
+
+def test_a_backup_removes_what_a_restore_could_not(settings: Settings) -> None:
+    (settings.data / names.RESTORE_LEFTOVERS / "0").mkdir(parents=True)
+    create(settings)
+    assert not (settings.data / names.RESTORE_LEFTOVERS).exists()
+
+
 def test_an_altered_backup_replaces_nothing(settings: Settings, tmp_path: Path) -> None:
     backup = create(settings)
     archive = tmp_path / "backups" / f"{backup.name}.tar"

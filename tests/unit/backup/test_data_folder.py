@@ -107,6 +107,7 @@ def test_databases_come_before_the_files_that_they_name(data: Path, scratch: Pat
 
 def test_downloads_and_what_a_restore_left_are_not_copied(data: Path, scratch: Path) -> None:
     write_file(data / names.RESTORE_STAGING / "old" / "webui.db", "old")
+    write_file(data / names.RESTORE_LEFTOVERS / "0" / "webui.db", "old")
     write_file(data / ".cache" / "huggingface" / "model", "downloaded again")
     write_file(data / "lost+found" / "1", "")
     copied = paths(data, scratch)

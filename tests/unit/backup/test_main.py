@@ -99,7 +99,7 @@ def test_a_restore_that_left_neither_the_old_nor_the_new_data_has_an_exit_code_o
         raise OSError("Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr("aichat_workspace.backup.swap.shutil.rmtree", fail)
+        broken.setattr("aichat_workspace.backup.swap.sync_folder", fail)
         with pytest.raises(SystemExit) as exit_code:
             main(["restore", name])
     assert exit_code.value.code == 3

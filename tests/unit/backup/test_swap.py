@@ -1,5 +1,7 @@
 """The swap of the data folder's content."""
 
+import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from aichat_workspace.backup import swap
 from aichat_workspace.domain import names
 from tests.chat_data import read_chat, write_chat
 from tests.killing import count_steps, kill_at
+from tests.unprivileged import run_unprivileged
 
 
 def unpack_new(folder: Path) -> None:
@@ -46,6 +49,88 @@ def test_the_file_systems_own_folder_stays(tmp_path: Path) -> None:
 def test_there_is_nothing_to_recover_without_a_swap(tmp_path: Path) -> None:
     write_chat(tmp_path, "old")
     assert not swap.recover(tmp_path)
+
+
+def unpack_file(folder: Path) -> None:
+    """SQLite wants to see all folders above a database."""
+    (folder / "new").touch()
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o500, 0o000])
+@pytest.mark.parametrize("closed", ["ro", "uploads/x", "uploads/x/y", ".restore", ".restore-old"])
+def test_a_folder_that_people_closed_stops_no_restore(
+    tmp_path: Path, closed: str, mode: int
+) -> None:
+    write_chat(tmp_path / "data", "old")
+    folder = tmp_path / "data" / closed
+    (folder / "below").mkdir(parents=True)
+    (folder / "file").touch()
+    folder.chmod(mode)
+    run_unprivileged(lambda: swap.replace(Path("data"), unpack_file), tmp_path)
+    assert names_in(tmp_path / "data") == ["new"]
+
+
+@pytest.mark.parametrize("phase", ["unpacked", "verified", "old"])
+def test_a_folder_that_people_closed_stops_no_recovery(tmp_path: Path, phase: str) -> None:
+    folder = tmp_path / "data" / names.RESTORE_STAGING / phase / "x"
+    folder.mkdir(parents=True)
+    (folder / "file").touch()
+    folder.chmod(0o500)
+    run_unprivileged(lambda: swap.recover(Path("data")), tmp_path)
+    assert names_in(tmp_path / "data") == (["x"] if phase == "verified" else [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes folders of other users")
+def test_a_folder_of_another_user_is_refused_before_anything_is_moved(tmp_path: Path) -> None:
+    write_chat(tmp_path / "data", "old")
+    before = read_chat(tmp_path / "data")
+
+    def refused() -> None:
+        with pytest.raises(PermissionError, match="foreign"):
+            swap.replace(Path("data"), unpack_file)
+
+    (tmp_path / "data" / "foreign").mkdir()
+    run_unprivileged(refused, tmp_path, foreign=tmp_path / "data" / "foreign")
+    assert read_chat(tmp_path / "data") == before
+    assert not swap.is_unfinished(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "make", [Path.touch, lambda path: path.symlink_to("uploads")], ids=["file", "link"]
+)
+@pytest.mark.parametrize("name", [".restore", ".restore-old"])
+def test_what_people_call_like_our_own_folders_is_removed(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    write_chat(tmp_path, "old")
+    make(tmp_path / name)
+    assert not swap.is_unfinished(tmp_path)
+    assert not swap.recover(tmp_path)
+    assert name not in names_in(tmp_path)
+    make(tmp_path / name)
+    swap.replace(tmp_path, unpack_new)
+    assert name not in names_in(tmp_path)
+
+
+def test_old_data_that_can_not_be_removed_stops_no_chat_and_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("aichat_workspace.backup.swap.shutil.rmtree", fail)
+        for _ in range(2):
+            write_chat(tmp_path / "old", "old")
+            swap.replace(tmp_path, unpack_new)
+            assert not swap.is_unfinished(tmp_path)
+    assert names_in(tmp_path / names.RESTORE_LEFTOVERS) == ["0", "1"]
+    swap.recover(tmp_path)
+    assert names.RESTORE_LEFTOVERS not in names_in(tmp_path)
 
 
 def test_a_swap_that_is_killed_at_any_step_leaves_the_old_or_the_new_data(tmp_path: Path) -> None:

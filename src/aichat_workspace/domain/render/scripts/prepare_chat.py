@@ -27,7 +27,8 @@ NOT_WRITTEN_BY_PEOPLE = ("alembic_version", "config", "migratehistory")
 
 def refuse_unfinished_restore() -> None:
     """What people wrote meanwhile would be lost (aichat_workspace/backup/swap.py)."""
-    if (DATA / os.environ["RESTORE_STAGING"]).exists():
+    staging = DATA / os.environ["RESTORE_STAGING"]
+    if staging.is_dir() and not staging.is_symlink():  # people can make a file of that name
         sys.exit("a restore has not ended: wait, or if killed, run aichat-workspace-backup recover")
 
 

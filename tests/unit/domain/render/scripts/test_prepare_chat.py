@@ -152,6 +152,15 @@ def test_the_chat_does_not_start_in_the_midst_of_a_restore(chat: Chat, folder: s
     assert [path.name for path in chat.data.iterdir()] == [names.RESTORE_STAGING]
 
 
+def test_what_people_call_like_a_restore_does_not_stop_their_chat(chat: Chat, run: Run) -> None:
+    (chat.data / "uploads").mkdir()
+    (chat.data / names.RESTORE_STAGING).symlink_to("uploads")
+    assert run("first@x", "old") == ""
+    (chat.data / names.RESTORE_STAGING).unlink()
+    (chat.data / names.RESTORE_STAGING).touch()
+    assert run("first@x", "old") == ""
+
+
 def test_the_chat_starts_with_the_old_data_once_a_restore_was_given_up(
     chat: Chat, run: Run
 ) -> None:
