@@ -13,7 +13,13 @@ ENDED = "2026-11-23T11:30:00Z"
 
 
 def job(
-    name: str, end: str = "", reason: str = "", *, created: str = CREATED, ended: str = ENDED
+    name: str,
+    end: str = "",
+    reason: str = "",
+    *,
+    created: str = CREATED,
+    ended: str = ENDED,
+    failed: int = 0,
 ) -> Manifest:
     """Return a Job that runs, or with the type of its last condition."""
     condition = {
@@ -32,7 +38,10 @@ def job(
             "uid": f"uid-{name}",
             "creationTimestamp": created,
         },
-        "status": {"conditions": [condition]} if end else {},
+        "status": {
+            **({"conditions": [condition]} if end else {}),
+            **({"failed": failed} if failed else {}),
+        },
     }
 
 

@@ -8,10 +8,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.kubernetes.pods import containers, is_controlled_by
+
+DEADLINE: Final = "DeadlineExceeded"
 
 
 class JobState(StrEnum):
@@ -52,6 +54,24 @@ def pods_of(job: Manifest, pods: Iterable[Manifest]) -> list[Manifest]:
     uid = job["metadata"]["uid"]
     own = [pod for pod in pods if is_controlled_by(pod, uid)]
     return sorted(own, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
+
+
+def has_run(job: Manifest) -> bool:
+    """Whether the Job's own record says that a pod ran. At a deadline it counts pods that never
+    did, too."""
+    status = job.get("status", {})
+    is_counted = bool(status.get("failed") or status.get("succeeded"))
+    return failure(job)[0] != DEADLINE and (is_counted or state(job) is not JobState.RUNNING)
+
+
+def has_started(pod: Manifest, name: str) -> bool:
+    """Whether the container of this name began to run, now or earlier."""
+    return any(
+        container.get(when, {}).keys() & {"running", "terminated"}
+        for container in containers(pod)
+        if container["name"] == name
+        for when in ("state", "lastState")
+    )
 
 
 def termination(pods: Sequence[Manifest]) -> Mapping[str, Any]:

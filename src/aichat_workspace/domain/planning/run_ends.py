@@ -17,7 +17,6 @@ _REASONS: Final[Mapping[str, Reason]] = {
     "store-failed": Reason.BACKUP_STORE_FAILED,
     "volume-failed": Reason.BACKUP_VOLUME_FAILED,
 }
-_DEADLINE: Final = "DeadlineExceeded"
 
 
 def is_result(job: Manifest) -> bool:
@@ -34,7 +33,7 @@ def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
         reason = _REASONS.get(str(result["error"]), Reason.BACKUP_RUN_FAILED)
         return Problem(reason, str(result.get("message", "")))
     why, message = job_ends.failure(job)
-    if why == _DEADLINE:
+    if why == job_ends.DEADLINE:
         return Problem(
             Reason.BACKUP_RUN_TIMED_OUT, f"Job {job['metadata']['name']} took too long: {message}"
         )

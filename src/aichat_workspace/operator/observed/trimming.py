@@ -27,7 +27,7 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "updatedReplicas",
         "conditions",
     ),
-    "Job": ("conditions",),
+    "Job": ("conditions", "failed", "succeeded"),
     "PersistentVolumeClaim": ("phase", "capacity"),
     "ResourceQuota": ("hard",),
     "HTTPRoute": ("parents",),

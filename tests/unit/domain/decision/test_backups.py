@@ -11,8 +11,9 @@ from aichat_workspace.domain.decision.decide import decide
 from aichat_workspace.domain.decision.decisions import Provision
 from aichat_workspace.domain.decision.finalization import stops
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
+from aichat_workspace.domain.decision.steps import ConfirmDataUnused
 from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.actions import Delete, target_of
+from aichat_workspace.domain.planning.actions import Apply, Delete, target_of
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -131,3 +132,15 @@ def test_a_namespace_that_outlives_its_resource_is_not_backed_up_any_more() -> N
 def _copies(provision: Provision) -> list[str]:
     copies = (m["metadata"]["name"] for m in provision.desired if m["kind"] == "Secret")
     return [name for name in copies if "-backup-" in name]
+
+
+def test_a_restore_that_is_given_up_is_recovered_where_no_backup_can_be_made() -> None:
+    target = {"backup": "20261130T030000Z-00000001"}
+    record = {"target": target, "state": "Running", "run": "x-restore-y", "started": True}
+    provision = decision(workspace(status={"restore": record}), platform=PlatformSpec(), secrets={})
+    assert provision.restore is not None
+    assert provision.restore.problem is None
+    (job,) = (action for action in provision.actions if target_of(action).kind == "Job")
+    assert isinstance(job, Apply)
+    assert not job.waits, "another write that is refused does not keep the chat stopped"
+    assert ConfirmDataUnused(NAME) in provision.steps

@@ -10,6 +10,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.planning.restore import plan_restore
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.status.restores import stopped
 from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from tests.unit.domain.backup_runs import WORKSPACE, ended, job, observed, pod
@@ -277,8 +278,60 @@ STEPS = {
     "it was removed, and the Job's pod is ending": Step(
         record(run=RUN), (pod(job(RUN), running={}),), STOPPED, BackupState.RUNNING, target=None
     ),
-    "it was removed, and the Job is gone": Step(
-        record(run=RUN), (), STOPPED, BackupState.RUNNING, run=RECOVERY, target=None
+    "it was removed after its Job had run, and the Job is gone": Step(
+        record(run=RUN, started=True), (), STOPPED, BackupState.RUNNING, run=RECOVERY, target=None
+    ),
+    "it was removed before its Job was made": Step(
+        record(run=RUN),
+        (),
+        STOPPED,
+        BackupState.FAILED,
+        is_stopped=False,
+        target=None,
+        message="before anything was restored",
+    ),
+    "it was removed while its Job could make no pod": Step(
+        record(run=RUN), (job(RUN),), STOPPED, BackupState.RUNNING, deleted=(RUN,), target=None
+    ),
+    "it was removed while its image could not be pulled": Step(
+        record(run=RUN),
+        (job(RUN), pod(job(RUN), phase="Pending", waiting={"reason": "ErrImagePull"})),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=None,
+    ),
+    "it was removed, and the pod that never ran is ending": Step(
+        record(run=RUN),
+        (pod(job(RUN), phase="Pending", waiting={"reason": "ErrImagePull"}),),
+        STOPPED,
+        BackupState.RUNNING,
+        target=None,
+    ),
+    "it was removed at the deadline of a Job that never ran": Step(
+        record(run=RUN),
+        (job(RUN, "Failed", "DeadlineExceeded", failed=1),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=None,
+        message="to be gone",
+    ),
+    "it was removed, and the killed pod is gone": Step(
+        record(run=RUN),
+        (job(RUN, failed=1),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=None,
+        message="an earlier Job",
+    ),
+    "it was interrupted again": Step(
+        record(run=RUN, interruptions=1, started=True),
+        (job(RUN, "Failed", "BackoffLimitExceeded"), ended(job(RUN), 137)),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
     ),
     "what was removed is recovered": Step(
         record(run=RECOVERY),
@@ -328,7 +381,7 @@ STEPS = {
         target=ANOTHER,
     ),
     "another one was wanted and removed": Step(
-        record(ANOTHER, run=RUN),
+        record(ANOTHER, run=RUN, started=True),
         (),
         STOPPED,
         BackupState.RUNNING,
@@ -414,6 +467,58 @@ def test_what_keeps_a_restore_from_going_on_lets_the_chat_run_until_data_was_tou
     assert (before.stops_chat, before.run, before.problem) == (False, None, NO_PLACE)
     after = plan_restore(wanting(WANTED, record(run=RUN)), observed(objects=STOPPED), NO_PLACE)
     assert (after.stops_chat, after.run, after.problem) == (True, None, NO_PLACE)
+
+
+def test_a_recovery_needs_no_place_for_backups() -> None:
+    removed = wanting(None, record(run=RUN, started=True))
+    plan = plan_restore(removed, observed(objects=STOPPED), NO_PLACE)
+    assert plan.run is not None
+    assert (plan.run.arguments, plan.run.source, plan.problem) == (("recover",), None, None)
+    refused = plan_restore(removed, observed(objects=STOPPED), None, NO_PLACE)
+    assert (refused.run, refused.problem) == (None, NO_PLACE)
+
+
+@pytest.mark.parametrize(
+    "state", [{"running": {}}, {"terminated": {"exitCode": 137}}], ids=["runs", "was killed"]
+)
+def test_what_ran_once_is_remembered(state: dict[str, Any]) -> None:
+    plan = plan_restore(
+        wanting(WANTED, record(run=RUN)), observed(job(RUN), pod(job(RUN), **state))
+    )
+    assert plan.record is not None
+    assert plan.record.started
+    changed = plan_restore(wanting(ANOTHER, plan.record), observed())
+    assert changed.record is not None
+    assert changed.record.started, "another Job's data may be half in place"
+
+
+def test_an_injected_container_that_runs_has_touched_nothing() -> None:
+    injected = pod(job(RUN), phase="Pending", waiting={"reason": "ErrImagePull"})
+    injected["status"]["containerStatuses"].append({"name": "proxy", "state": {"running": {}}})
+    plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(job(RUN), injected))
+    assert plan.record is not None
+    assert not plan.record.started
+
+
+def test_the_api_server_is_asked_before_a_chat_starts_whose_restore_is_given_up() -> None:
+    plan = plan_restore(wanting(None, record(run=RUN)), observed(objects=STOPPED))
+    assert plan.is_given_up
+    started = plan_restore(wanting(None, record(run=RUN)), observed(chat_pod(), objects=chat(1, 1)))
+    assert (started.is_given_up, started.stops_chat) == (False, False), "it has been asked"
+
+
+def test_the_second_interrupted_job_is_a_problem_until_the_restore_ends() -> None:
+    killed = (job(RUN, "Failed", "BackoffLimitExceeded"), ended(job(RUN), 137))
+    first = plan_restore(wanting(WANTED, record(run=RUN)), observed(*killed))
+    assert first.problem is None
+    second = plan_restore(wanting(WANTED, first.record), observed(*killed))
+    assert second.problem is not None
+    assert "exit code 137" in second.problem.message
+    assert stopped(second).problem
+    running = plan_restore(wanting(WANTED, second.record), observed(job(RUN)))
+    assert running.problem is not None
+    done = plan_restore(wanting(WANTED, running.record), observed(job(RUN, "Complete")))
+    assert (done.problem, done.stops_chat) == (None, False)
 
 
 def test_a_job_that_runs_is_followed_whatever_is_wrong_with_the_spec() -> None:
