@@ -10,6 +10,15 @@ from aichat_workspace.domain.planning.plan import Observed
 WORKSPACE = "team-a-aichat"
 CREATED = "2026-11-23T11:00:00Z"
 ENDED = "2026-11-23T11:30:00Z"
+BESIDE_CHAT: Manifest = {
+    "affinity": {
+        "podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"labelSelector": {"matchLabels": {names.COMPONENT_LABEL: "openwebui"}}}
+            ]
+        }
+    }
+}
 
 
 def job(
@@ -64,6 +73,11 @@ def pod(run: Manifest, *, phase: str = "Running", **state: Any) -> Manifest:
             "containerStatuses": [{"name": "backup", "image": "operator", "state": state}],
         },
     }
+
+
+def waiting_for_chat(run: Manifest) -> Manifest:
+    """Return a pod without a node that can only have the chat's."""
+    return {**pod(run, phase="Pending"), "spec": BESIDE_CHAT}
 
 
 def ended(run: Manifest, exit_code: int, result: dict[str, Any] | None = None) -> Manifest:

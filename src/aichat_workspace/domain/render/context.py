@@ -317,6 +317,12 @@ def is_copy(secret: str, workspace: str) -> bool:
     return bool(_OWN_COPY.fullmatch(purpose) or _PLATFORM_COPY.fullmatch(purpose))
 
 
+def is_backup_copy(secret: str, workspace: str) -> bool:
+    """Whether it is a copy of a store's keys and of the passphrase that seals backups."""
+    is_of_runs = _purpose(secret, workspace).startswith(f"{BACKUP}-")
+    return is_of_runs and is_copy(secret, workspace)
+
+
 def is_platform_copy(secret: str, workspace: str) -> bool:
     """Whether a tenant's Secret of this name is a copy of what the platform's settings ask for."""
     return bool(_PLATFORM_COPY.fullmatch(_purpose(secret, workspace)))
