@@ -53,6 +53,7 @@ from aichat_workspace.domain.planning.repairs import repairs
 from aichat_workspace.domain.planning.restore import (
     RestorePlan,
     is_cancelled,
+    outdated_requests,
     plan_restore,
     with_running_restore,
 )
@@ -217,7 +218,13 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         keeps_runs = of_backups.backups is not None or is_cancelled(workspace)
         exceptions = Exceptions(pods.frozen, keeps_runs, rewritten, allowed)
         actions = (
-            *(Delete(ref(job), job["metadata"]["uid"]) for job in restore.obsolete),
+            *(
+                Delete(ref(job), job["metadata"]["uid"])
+                for job in (
+                    *restore.obsolete,
+                    *outdated_requests(workspace, observed, stops_chat=restore.stops_chat),
+                )
+            ),
             *plan(body, desired, observed, blocked, refused_host, exceptions),
         )
     return Provision(

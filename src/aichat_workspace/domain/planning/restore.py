@@ -7,6 +7,7 @@ new data is in place (backup/swap.py).
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -14,13 +15,14 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import job_ends
 from aichat_workspace.domain.kubernetes.job_ends import JobState
+from aichat_workspace.domain.kubernetes.jobs import is_controlled, pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
 from aichat_workspace.domain.kubernetes.pods import has_node, is_over
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.run_ends import failure_of, is_result, why_waiting
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import BACKUP, OLLAMA, DataRun
+from aichat_workspace.domain.render.context import BACKUP, OLLAMA, OPENWEBUI, DataRun
 from aichat_workspace.domain.v1alpha1.backup import (
     MAX_INTERRUPTIONS,
     BackupState,
@@ -28,6 +30,7 @@ from aichat_workspace.domain.v1alpha1.backup import (
     RestoreRecord,
 )
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 
 _RESTORE: Final = "restore"
 _RECOVER: Final = "recover"
@@ -61,7 +64,14 @@ def is_due(workspace: Workspace) -> bool:
     target, record = workspace.spec.restore, workspace.status.restore
     if record is not None and record.state is BackupState.RUNNING:
         return True
-    return target is not None and (record is None or record.target != target)
+    return target is not None and not _is_carried_out(record, target)
+
+
+def _is_carried_out(record: RestoreRecord | None, target: Restore) -> bool:
+    """Whether a restore has ended by itself. One that was removed may be asked for again."""
+    if record is None or record.target != target:
+        return False
+    return record.reason != Reason.RESTORE_CANCELLED
 
 
 def with_running_restore(workspace: Workspace) -> Workspace:
@@ -102,7 +112,7 @@ def is_cancelled(workspace: Workspace) -> bool:
 def _next_step(workspace: Workspace, observed: Observed, obstacle: Problem | None) -> RestorePlan:
     target, record = workspace.spec.restore, workspace.status.restore
     if record is None or record.state is not BackupState.RUNNING:
-        if target is None or (record is not None and record.target == target):
+        if target is None or _is_carried_out(record, target):
             return _at_rest(workspace, observed, record)
         if obstacle:
             return RestorePlan(record, _is_new(workspace), problem=obstacle)
@@ -190,7 +200,10 @@ def _at_rest(workspace: Workspace, observed: Observed, record: RestoreRecord | N
 
 def _is_new(workspace: Workspace) -> bool:
     """Whether the chat never ran: it does not begin empty before its restore."""
-    return workspace.status.images is None
+    status = workspace.status
+    available = status.condition(ConditionType.OPENWEBUI_AVAILABLE)
+    is_available = available is not None and available.status is ConditionStatus.TRUE
+    return not (status.chat_started or status.images or is_available)
 
 
 def _follow(
@@ -232,22 +245,54 @@ def is_restore(job: Manifest, workspace: str) -> bool:
     return _name(job).startswith((f"{workspace}-{_RESTORE}-", f"{workspace}-{_RECOVER}-"))
 
 
+def is_beside_chat(pod_spec: Manifest) -> bool:
+    """Whether a pod can only have the node of the chat (render/backup_jobs.py)."""
+    affinity = pod_spec.get("affinity", {}).get("podAffinity", {})
+    return any(
+        term.get("labelSelector", {}).get("matchLabels", {}).get(names.COMPONENT_LABEL) == OPENWEBUI
+        for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution", ())
+    )
+
+
+def outdated_requests(
+    workspace: Workspace, observed: Observed, *, stops_chat: bool
+) -> Iterator[Manifest]:
+    """Yield the Jobs of requests that have not begun and need what is so no longer: the chat, which
+    is suspended now, or its absence. They are made anew."""
+    name = workspace.spec.workspace_name
+    for job in observed.jobs:
+        if is_restore(job, name) or is_controlled(job) or is_deleting(job):
+            continue
+        needs_chat = is_beside_chat(pod_template(job)["spec"])
+        is_right = needs_chat if stops_chat else needs_chat is not workspace.spec.suspended
+        if not is_right and not job_ends.has_begun(job, observed.pods):
+            yield job
+
+
 def may_use_data(pod: Manifest, workspace: str) -> bool:
     """Whether a pod of the workspace's namespace may read or write the chat's data.
 
-    A backup's pod that has no node waits for the chat, and so for the end of a restore.
+    A backup's pod that has no node and needs the chat's waits for it, and so for the end of a
+    restore.
     """
     component = pod["metadata"].get("labels", {}).get(names.COMPONENT_LABEL)
     if component == OLLAMA or is_over(pod):
         return False
-    return component != BACKUP or is_restore(pod, workspace) or has_node(pod)
+    if component != BACKUP or is_restore(pod, workspace) or has_node(pod):
+        return True
+    return not is_beside_chat(pod.get("spec", {}))
 
 
 def _restore(workspace: str, restore: Restore) -> DataRun:
-    source = restore.source or workspace
-    is_clone = source != workspace
-    arguments = (_RESTORE, restore.backup, *(("--from-another-workspace",) if is_clone else ()))
-    return DataRun(f"{workspace}-{_RESTORE}-{_digest(restore)}", arguments, source)
+    """A source is another workspace, whatever its name: one of the same team and workspaceName may
+    have been there before under another metadata.name."""
+    arguments = (
+        _RESTORE,
+        restore.backup,
+        *(("--from-another-workspace",) if restore.source else ()),
+    )
+    name = f"{workspace}-{_RESTORE}-{_digest(restore)}"
+    return DataRun(name, arguments, restore.source or workspace)
 
 
 def _recovery(workspace: str, restore: Restore) -> DataRun:

@@ -8,6 +8,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.kubernetes.pods import containers, is_over
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.render.context import BACKUP
 
 # docs/backup.md has the program's codes.
 _REASONS: Final[Mapping[str, Reason]] = {
@@ -27,7 +28,7 @@ def is_result(job: Manifest) -> bool:
 
 def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
     """Return why a Job failed: in the program's own words, else in Kubernetes'."""
-    end = job_ends.termination(pods)
+    end = job_ends.termination(pods, BACKUP)
     result = job_ends.result(end)
     if "error" in result:
         reason = _REASONS.get(str(result["error"]), Reason.BACKUP_RUN_FAILED)

@@ -7,13 +7,22 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.planning.restore import plan_restore
+from aichat_workspace.domain.planning.restore import outdated_requests, plan_restore
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.restores import stopped
 from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.unit.domain.backup_runs import WORKSPACE, ended, job, observed, pod
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType
+from tests.unit.domain.backup_runs import (
+    BESIDE_CHAT,
+    WORKSPACE,
+    ended,
+    job,
+    observed,
+    pod,
+    waiting_for_chat,
+)
 from tests.unit.domain.samples import workspace
 
 BACKUP = "20261130T030000Z-00000001"
@@ -114,10 +123,24 @@ STEPS = {
     ),
     "a backup waits for the chat": Step(
         record(),
-        (job("nightly"), pod(job("nightly"), phase="Pending")),
+        (job("nightly"), waiting_for_chat(job("nightly"))),
         STOPPED,
         BackupState.RUNNING,
         run=RUN,
+    ),
+    "a backup of a suspended workspace waits for any node": Step(
+        record(),
+        (job("nightly"), pod(job("nightly"), phase="Pending")),
+        STOPPED,
+        BackupState.RUNNING,
+        message="waits for pod nightly-x",
+    ),
+    "one that was removed is wanted again": Step(
+        record(state=BackupState.FAILED, reason="RestoreCancelled", run=RECOVERY),
+        (job(RECOVERY, "Complete"),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RECOVERY,),
     ),
     "a pod of a deleted restore waits for a node": Step(
         record(run=RUN),
@@ -439,12 +462,14 @@ def test_a_clone_reads_the_other_ones_folder_and_says_so() -> None:
     assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
 
 
-def test_a_source_of_its_own_name_is_no_clone() -> None:
+def test_a_source_of_its_own_name_is_another_workspace() -> None:
+    """One of the same team and workspaceName had another metadata.name."""
     plan = plan_restore(
         wanting(Restore(backup=BACKUP, source=WORKSPACE)), observed(objects=STOPPED)
     )
     assert plan.run is not None
-    assert plan.run.arguments == ("restore", BACKUP)
+    assert plan.run.source == WORKSPACE
+    assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
 
 
 def test_another_request_is_another_job_of_a_name_that_a_pod_can_have() -> None:
@@ -542,6 +567,57 @@ def test_a_new_chat_does_not_begin_without_its_data() -> None:
     assert stays.stops_chat
     given_up = plan_restore(wanting(None, failed.record, is_new=True), observed(*seen))
     assert not given_up.stops_chat
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"images": IMAGES},
+        {"chatStarted": True},
+        {"conditions": [{"type": ConditionType.OPENWEBUI_AVAILABLE, "status": "True"}]},
+    ],
+    ids=["both worked", "the chat worked", "the chat works"],
+)
+def test_a_chat_that_worked_runs_on_whatever_the_model_server_did(known: dict[str, Any]) -> None:
+    failed = record(state=BackupState.FAILED, run=RUN).model_dump(mode="json", by_alias=True)
+    subject = workspace(
+        restore={"backup": BACKUP},
+        status={"restore": failed, "conditions": [], **_dated(known)},
+    )
+    plan = plan_restore(subject, observed())
+    assert (plan.stops_chat, plan.lacks_data) == (False, False)
+
+
+def _dated(known: dict[str, Any]) -> dict[str, Any]:
+    rest = {"reason": "Available", "message": "", "lastTransitionTime": "2026-11-23T11:00:00Z"}
+    rest["observedGeneration"] = 1
+    conditions = [{**rest, **condition} for condition in known.get("conditions", ())]
+    return {**known, "conditions": conditions}
+
+
+class TestARequestsJobThatHasNotBegun:
+    def outdated(self, *pods: Manifest, beside: bool, stops: bool = False, **spec: Any) -> bool:
+        run = job("team-a-aichat-backup-0a1b2c3d")
+        run["spec"] = {"template": {"spec": BESIDE_CHAT if beside else {}}}
+        outdated = outdated_requests(workspace(**spec), observed(run, *pods), stops_chat=stops)
+        return run in [*outdated]
+
+    def test_is_made_anew_when_the_chat_it_needs_is_suspended(self) -> None:
+        assert self.outdated(beside=True, suspended=True)
+        assert not self.outdated(beside=True)
+
+    def test_is_made_anew_when_the_chat_runs_again(self) -> None:
+        assert self.outdated(beside=False)
+        assert not self.outdated(beside=False, suspended=True)
+
+    def test_gives_way_to_a_restore_where_it_would_run_beside(self) -> None:
+        assert self.outdated(beside=False, stops=True, suspended=True)
+        assert not self.outdated(beside=True, stops=True)
+
+    def test_stays_once_a_pod_has_a_node(self) -> None:
+        run = job("team-a-aichat-backup-0a1b2c3d")
+        assert not self.outdated(pod(run), beside=True, suspended=True)
+        assert self.outdated(waiting_for_chat(run), beside=True, suspended=True)
 
 
 def test_the_texts_of_other_programs_are_cut() -> None:
