@@ -191,7 +191,7 @@ class Backup(Schema):
         default="",
         description="When, as cron writes it: minute, hour, day of the month, month and day of the "
         "week, or @daily. Only on demand when empty.",
-        examples=["30 2 * * *"],
+        examples=["30 4 * * *"],
     )
     time_zone: Annotated[str, StringConstraints(max_length=64, pattern=_TIME_ZONE)] = Field(
         default="Etc/UTC", description="The time zone of the schedule, as Europe/Paris."
