@@ -63,6 +63,17 @@ class BackupStanding(StrEnum):
     WAITING = "waiting"
     FAILED = "failed"
     OVERDUE = "overdue"
+    BLOCKED = "blocked"
+
+
+_BY_REASON: Final[Mapping[str | None, BackupStanding]] = {
+    Reason.BACKUP_OVERDUE: BackupStanding.OVERDUE,
+    # None can be made before somebody acts (decision/backups.py).
+    Reason.BACKUP_DESTINATION_NOT_FOUND: BackupStanding.BLOCKED,
+    Reason.BACKUP_DESTINATION_NOT_ALLOWED: BackupStanding.BLOCKED,
+    Reason.BACKUP_SECRET_NOT_FOUND: BackupStanding.BLOCKED,
+    Reason.BACKUP_IMAGE_UNKNOWN: BackupStanding.BLOCKED,
+}
 
 
 def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
@@ -70,8 +81,8 @@ def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
     conditions = (workspace.get("status") or {}).get("conditions") or ()
     for condition in conditions:
         if condition.get("type") == ConditionType.BACKED_UP:
-            if condition.get("reason") == Reason.BACKUP_OVERDUE:
-                return BackupStanding.OVERDUE
+            if standing := _BY_REASON.get(condition.get("reason")):
+                return standing
             by_status = {
                 ConditionStatus.TRUE: BackupStanding.MADE,
                 ConditionStatus.FALSE: BackupStanding.FAILED,
@@ -80,15 +91,17 @@ def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
     return None
 
 
-def next_record(workspace: Workspace, observed: Observed, destination: str) -> BackupRecord | None:
+def next_record(
+    workspace: Workspace, observed: Observed, destination: str, now: datetime
+) -> BackupRecord | None:
     """Return status.backup as the runs say now. What no run tells any more stays as it was.
 
     `destination` is where backups go now; empty while that is not known.
     """
     runs = _runs(workspace, observed)
-    record = workspace.status.backup
+    record = _with_schedule(workspace, now)
     if runs:
-        record = _after(record or BackupRecord(state=BackupState.RUNNING), runs, observed)
+        record = _after(record or BackupRecord(), runs, observed)
         record = _with_request(record, workspace, runs, observed)
     if record and destination and record.destination != destination:
         return record.model_copy(update={"destination": destination, "items": ()})
@@ -127,7 +140,7 @@ def backed_up(
         return Finding(ConditionStatus.FALSE, reason, "; ".join(filter(None, [failure, since])))
     if since:
         return Finding(ConditionStatus.TRUE, Reason.BACKED_UP, since)
-    how = "by its schedule" if workspace.spec.backup.schedule else "by spec.backup.request"
+    how = "by its schedule" if _schedule(workspace) else "by spec.backup.request"
     message = f"no backup has been made yet; the first one is made {how}"
     return Finding(ConditionStatus.UNKNOWN, Reason.BACKUP_WAITING, message)
 
@@ -135,19 +148,37 @@ def backed_up(
 def overdue_at(
     workspace: Workspace, record: BackupRecord | None, observed: Observed
 ) -> datetime | None:
-    """Return when a backup is overdue if none is made before; None without a schedule.
+    """Return when a backup is overdue if none is made before; None without a schedule, and while it
+    rests, as that of a suspended workspace does.
 
-    The schedule's longest time between two runs is meant, as its fields bound it: the CronJob's own
-    controller reads schedules.
+    A schedule that is new, or goes on, owes nothing of the time before. The schedule's longest time
+    between two runs is meant, as its fields bound it: the CronJob's own controller reads schedules.
     """
     backup, name = workspace.spec.backup, workspace.spec.workspace_name
     cron_job = observed.objects.get(Ref("CronJob", name, names.backup(name)))
-    if backup is None or not backup.schedule or cron_job is None:
+    if backup is None or not _schedule(workspace) or cron_job is None:
         return None
-    since = datetime.fromisoformat(cron_job["metadata"]["creationTimestamp"])
-    if record and record.succeeded_at:
-        since = max(since, record.succeeded_at)
+    created_at = datetime.fromisoformat(cron_job["metadata"]["creationTimestamp"])
+    recorded = [record.succeeded_at, record.schedule_since] if record else []
+    since = max([created_at, *(moment for moment in recorded if moment)])
     return since + longest_pause(backup.schedule, backup.time_zone, since.year) + _LATE
+
+
+def _schedule(workspace: Workspace) -> str:
+    """Return the schedule that runs, with its time zone; empty while none does."""
+    backup = workspace.spec.backup
+    if backup is None or not backup.schedule or workspace.spec.suspended:
+        return ""
+    return f"{backup.schedule} {backup.time_zone}"
+
+
+def _with_schedule(workspace: Workspace, now: datetime) -> BackupRecord | None:
+    """Return the record with the schedule that runs now, and since when."""
+    record, schedule = workspace.status.backup, _schedule(workspace)
+    if schedule == (record.schedule if record else ""):
+        return record
+    update = {"schedule": schedule, "schedule_since": now if schedule else None}
+    return (record or BackupRecord()).model_copy(update=update)
 
 
 def longest_pause(schedule: str, time_zone: str, year: int) -> timedelta:

@@ -137,7 +137,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
     namespace = facts.observed.namespace
     backup = workspace.status.backup
     if facts.restore is not None:
-        backup = next_record(workspace, facts.observed, facts.backup_destination)
+        backup = next_record(workspace, facts.observed, facts.backup_destination, now)
         last = backed_up(workspace, backup, facts.observed, facts.backup_problem, now)
         restored = restores.restored(facts.restore)
         reported |= {ConditionType.BACKED_UP: last} if last else {}

@@ -265,7 +265,10 @@ Message = Annotated[str, StringConstraints(max_length=_MESSAGE_LENGTH), BeforeVa
 class BackupRecord(Schema):
     """The backups of the workspace, as its runs told of them."""
 
-    state: State = Field(description="How the last run went: Running, Done or Failed.")
+    state: State | None = Field(
+        default=None,
+        description="How the last run went: Running, Done or Failed; left out before the first.",
+    )
     run: str = Field(default="", max_length=63, description="The name of the last run's Job.")
     finished_at: datetime | None = Field(default=None, description="When the last run ended.")
     succeeded_at: datetime | None = Field(default=None, description="When a backup was last made.")
@@ -280,6 +283,15 @@ class BackupRecord(Schema):
         default="",
         max_length=64,
         description="The text of spec.backup.request whose run has begun.",
+    )
+    schedule: str = Field(
+        default="",
+        max_length=200,
+        description="The schedule that runs, with its time zone; empty while none does, as in a "
+        "suspended workspace.",
+    )
+    schedule_since: datetime | None = Field(
+        default=None, description="Since when it runs: what was due before is not overdue."
     )
     items: tuple[BackupEntry, ...] = Field(
         default=(),

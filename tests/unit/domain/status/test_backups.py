@@ -57,7 +57,7 @@ def by_schedule(since: datetime = MADE) -> dict[Ref, Manifest]:
 
 
 def after(*seen: Manifest, recorded: BackupRecord | None = None, to: str = "nightly") -> Any:
-    return next_record(asking(recorded), observed(*seen), to)
+    return next_record(asking(recorded), observed(*seen), to, NOW)
 
 
 def test_a_run_that_ended_well_says_which_backups_are_there() -> None:
@@ -158,7 +158,8 @@ def test_a_run_that_goes_on_changes_nothing_of_the_last_backup() -> None:
 
 
 def test_a_restores_job_is_no_backup() -> None:
-    assert after(job(f"{WORKSPACE}-restore-0a1b2c3d", "Complete")) is None
+    record = after(job(f"{WORKSPACE}-restore-0a1b2c3d", "Complete"))
+    assert (record.state, record.run) == (None, "")
 
 
 def test_another_destination_has_no_backups_of_this_one() -> None:
@@ -169,13 +170,13 @@ def test_another_destination_has_no_backups_of_this_one() -> None:
 
 
 def test_the_request_whose_run_has_begun_is_recorded() -> None:
-    requested = asking(request="now")
-    assert next_record(requested, observed(), "nightly") is None
+    requested = asking(request="now", schedule="")
+    assert next_record(requested, observed(), "nightly", NOW) is None
     waiting = run(names.backup_run(WORKSPACE, "now"))
-    record = next_record(requested, observed(waiting), "nightly")
+    record = next_record(requested, observed(waiting), "nightly", NOW)
     assert record is not None
     assert record.request == "", "it is made anew if the chat is suspended before it begins"
-    record = next_record(requested, observed(waiting, pod(waiting)), "nightly")
+    record = next_record(requested, observed(waiting, pod(waiting)), "nightly", NOW)
     assert record is not None
     assert record.request == "now"
 
@@ -241,7 +242,7 @@ def test_an_injected_container_that_ends_last_hides_no_result() -> None:
     own = ended(failed, 1, {"error": "store-failed", "message": "the store is away"})
     injected = {"exitCode": 0, "finishedAt": "2026-12-24T00:00:00Z", "message": "{}"}
     own["status"]["containerStatuses"].append({"name": "proxy", "state": {"terminated": injected}})
-    record = next_record(requested, observed(failed, own), "nightly")
+    record = next_record(requested, observed(failed, own), "nightly", NOW)
     assert record is not None
     assert (record.reason, record.message) == ("BackupStoreFailed", "the store is away")
 
@@ -266,6 +267,39 @@ def test_a_backup_puts_the_moment_off() -> None:
     )
 
 
+def after_edit(record: BackupRecord | None, moment: datetime, **spec: Any) -> BackupRecord | None:
+    """The record once the operator has seen the spec at that moment."""
+    recorded = record.model_dump(mode="json", by_alias=True) if record else None
+    subject = workspace(**spec, status={"backup": recorded})
+    return next_record(subject, observed(), "nightly", moment)
+
+
+def test_a_suspended_workspace_owes_no_backup_and_one_that_goes_on_owes_the_next() -> None:
+    seen, month = Observed(objects=by_schedule()), timedelta(days=31)
+    backup = {"schedule": "30 2 * * *"}
+    record = after_edit(None, MADE, backup=backup)
+    record = after_edit(record, MADE + timedelta(hours=1), backup=backup, suspended=True)
+    resting = workspace(backup=backup, suspended=True)
+    assert overdue_at(resting, record, seen) is None
+    finding = backed_up(resting, record, seen, None, NOW + month)
+    assert finding is not None
+    assert finding.reason == Reason.BACKUP_WAITING
+    record = after_edit(record, NOW + month, backup=backup)
+    assert overdue_at(asking(), record, seen) == NOW + month + timedelta(hours=30)
+    assert after_edit(record, NOW + 2 * month, backup=backup) == record, "it runs on as it did"
+
+
+@pytest.mark.parametrize("edit", [{"schedule": "30 2 * * *"}, {"timeZone": "Asia/Tokyo"}])
+def test_a_schedule_that_changes_owes_nothing_of_the_time_before(edit: dict[str, str]) -> None:
+    monthly = {"schedule": "30 2 1 * *"}
+    record = after_edit(None, MADE, backup=monthly)
+    changed = {**monthly, **edit}
+    record = after_edit(record, NOW + timedelta(days=20), backup=changed)
+    due = overdue_at(workspace(backup=changed), record, Observed(objects=by_schedule()))
+    pause = longest_pause(changed["schedule"], "Asia/Tokyo", 2026)
+    assert due == NOW + timedelta(days=20, hours=6) + pause
+
+
 def test_without_a_schedule_nothing_is_overdue() -> None:
     seen = Observed(objects=by_schedule())
     assert overdue_at(asking(schedule=""), None, seen) is None
@@ -279,6 +313,10 @@ def test_without_a_schedule_nothing_is_overdue() -> None:
         ("Unknown", "BackupWaiting", "waiting"),
         ("False", "BackupStoreFailed", "failed"),
         ("False", "BackupOverdue", "overdue"),
+        ("False", "BackupDestinationNotFound", "blocked"),
+        ("False", "BackupDestinationNotAllowed", "blocked"),
+        ("False", "BackupSecretNotFound", "blocked"),
+        ("False", "BackupImageUnknown", "blocked"),
     ],
 )
 def test_a_resource_counts_by_its_condition(status: str, reason: str, standing: str) -> None:
