@@ -10,10 +10,25 @@ from aichat_workspace.domain.planning.plan import Observed
 WORKSPACE = "team-a-aichat"
 CREATED = "2026-11-23T11:00:00Z"
 ENDED = "2026-11-23T11:30:00Z"
+BESIDE_CHAT: Manifest = {
+    "affinity": {
+        "podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"labelSelector": {"matchLabels": {names.COMPONENT_LABEL: "openwebui"}}}
+            ]
+        }
+    }
+}
 
 
 def job(
-    name: str, end: str = "", reason: str = "", *, created: str = CREATED, ended: str = ENDED
+    name: str,
+    end: str = "",
+    reason: str = "",
+    *,
+    created: str = CREATED,
+    ended: str = ENDED,
+    failed: int = 0,
 ) -> Manifest:
     """Return a Job that runs, or with the type of its last condition."""
     condition = {
@@ -32,7 +47,10 @@ def job(
             "uid": f"uid-{name}",
             "creationTimestamp": created,
         },
-        "status": {"conditions": [condition]} if end else {},
+        "status": {
+            **({"conditions": [condition]} if end else {}),
+            **({"failed": failed} if failed else {}),
+        },
     }
 
 
@@ -55,6 +73,11 @@ def pod(run: Manifest, *, phase: str = "Running", **state: Any) -> Manifest:
             "containerStatuses": [{"name": "backup", "image": "operator", "state": state}],
         },
     }
+
+
+def waiting_for_chat(run: Manifest) -> Manifest:
+    """Return a pod without a node that can only have the chat's."""
+    return {**pod(run, phase="Pending"), "spec": BESIDE_CHAT}
 
 
 def ended(run: Manifest, exit_code: int, result: dict[str, Any] | None = None) -> Manifest:

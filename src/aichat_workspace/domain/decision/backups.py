@@ -33,7 +33,8 @@ class BackupDecision:
 
     @property
     def destination(self) -> str:
-        return self.backups.destination.name if self.backups else ""
+        place = self.backups.destination if self.backups else None
+        return place.name if place else ""
 
     @property
     def referenced(self) -> dict[str, ReferencedSecret]:
@@ -53,8 +54,8 @@ def decide_backups(workspace: Workspace, snapshot: Snapshot) -> BackupDecision:
     secret = None
     if place is not None:
         secret, problem = backups.resolve_secret(place, platform.backup, snapshot.secrets.get)
-    if problem is None and not snapshot.backup_image:
-        problem = _image_unknown()
+    if problem is None:
+        problem = image_problem(snapshot)
     if place is None or problem is not None:
         is_shown = problem is not None and is_certain(problem, snapshot.unknown_settings)
         return BackupDecision(problem=problem if is_shown else None)
@@ -110,7 +111,10 @@ def _is_requested(workspace: Workspace, snapshot: Snapshot) -> bool:
     return job is None or not has_ended(job)
 
 
-def _image_unknown() -> Problem:
+def image_problem(snapshot: Snapshot) -> Problem | None:
+    """Return why no run at all can be made."""
+    if snapshot.backup_image:
+        return None
     return Problem(
         Reason.BACKUP_IMAGE_UNKNOWN,
         "the operator runs in no pod, so it does not know which image has the backup program; "

@@ -7,7 +7,12 @@ from functools import partial
 from typing import Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.decision.backups import BackupDecision, decide_backups
+from aichat_workspace.domain.decision.backups import (
+    BackupDecision,
+    decide_backups,
+    image_problem,
+    resource_text,
+)
 from aichat_workspace.domain.decision.decisions import (
     Decision,
     Expire,
@@ -47,6 +52,8 @@ from aichat_workspace.domain.planning.recorded_rewrites import recorded_rewrites
 from aichat_workspace.domain.planning.repairs import repairs
 from aichat_workspace.domain.planning.restore import (
     RestorePlan,
+    is_cancelled,
+    outdated_requests,
     plan_restore,
     with_running_restore,
 )
@@ -177,14 +184,17 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         token = ReferencedSecret("Opaque", generated.scim_data(credentials))
         referenced = {**referenced, SCIM: token}
     restore = plan_restore(
-        workspace, snapshot.observed, _obstacle_to_runs(of_backups, problems, blocked)
+        workspace,
+        snapshot.observed,
+        _obstacle_to_runs(of_backups, problems, blocked),
+        next(iter(problems), None) if blocked & _USED_BY_RUNS else image_problem(snapshot),
     )
     objects = partial(
         render,
         credentials=credentials,
         referenced={**referenced, **of_backups.referenced},
         platform_secrets=platform_secrets,
-        backups=of_backups.backups and _with_restore(of_backups.backups, restore),
+        backups=_with_restore(of_backups.backups, restore, workspace, snapshot),
         stops_chat=restore.stops_chat,
     )
     pods, desired = _desired(with_running_restore(workspace), snapshot, problems, objects, restore)
@@ -205,10 +215,16 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         if namespace_steps:  # as it is once they are taken
             observed = replace(observed, namespace=new_body)
         rewritten = unchanged_rewrites(body, desired, observed, recorded_rewrites(workspace))
-        keeps_runs = of_backups.backups is not None
+        keeps_runs = of_backups.backups is not None or is_cancelled(workspace)
         exceptions = Exceptions(pods.frozen, keeps_runs, rewritten, allowed)
         actions = (
-            *(Delete(ref(job), job["metadata"]["uid"]) for job in restore.obsolete),
+            *(
+                Delete(ref(job), job["metadata"]["uid"])
+                for job in (
+                    *restore.obsolete,
+                    *outdated_requests(workspace, observed, stops_chat=restore.stops_chat),
+                )
+            ),
             *plan(body, desired, observed, blocked, refused_host, exceptions),
         )
     return Provision(
@@ -220,7 +236,11 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
             *_finalizer(workspace),
             *secret_steps,
             *namespace_steps,
-            *((ConfirmDataUnused(workspace.spec.workspace_name),) if restore.run else ()),
+            *(
+                (ConfirmDataUnused(workspace.spec.workspace_name),)
+                if restore.run or restore.is_given_up
+                else ()
+            ),
         ),
         actions=actions,
         repairs=repairs(actions, desired, snapshot.observed, _known(workspace), allowed),
@@ -235,8 +255,16 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     )
 
 
-def _with_restore(backups: Backups, restore: RestorePlan) -> Backups:
-    """A backup that is asked for meanwhile is made when the chat runs again."""
+def _with_restore(
+    backups: Backups | None, restore: RestorePlan, workspace: Workspace, snapshot: Snapshot
+) -> Backups | None:
+    """A backup that is asked for meanwhile is made when the chat runs again. A recovery is made
+    where no backup can be, too."""
+    if backups is None and restore.run and restore.run.source is None:
+        image, team = snapshot.backup_image, workspace.namespace
+        return Backups(None, image, team, resource_text(workspace), restore=restore.run)
+    if backups is None:
+        return None
     is_requested = backups.is_requested and not restore.stops_chat
     return replace(backups, restore=restore.run, is_requested=is_requested)
 

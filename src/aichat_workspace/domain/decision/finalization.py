@@ -15,11 +15,22 @@ from aichat_workspace.domain.decision.steps import (
     RemoveFinalizer,
     Step,
 )
-from aichat_workspace.domain.kubernetes.kinds import CRON_JOB, ROUTE_KINDS, WORKLOAD_KINDS
-from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
+from aichat_workspace.domain.kubernetes.job_ends import has_begun
+from aichat_workspace.domain.kubernetes.kinds import (
+    CRON_JOB,
+    JOB,
+    ROUTE_KINDS,
+    SECRET,
+    WORKLOAD_KINDS,
+)
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting, ref
 from aichat_workspace.domain.planning.actions import Delete, Scale
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
+from aichat_workspace.domain.planning.secret_copies import (
+    backup_copies,
+    recorded_copies,
+    with_record,
+)
 from aichat_workspace.domain.policy.ownership import owns
 from aichat_workspace.domain.render import retained_namespace
 from aichat_workspace.domain.render.credentials import belongs_to
@@ -63,9 +74,17 @@ def release(workspace: Workspace, snapshot: Snapshot) -> Finalize:
 
 
 def stops(observed: Observed) -> Iterator[Delete | Scale]:
-    """Yield the steps that stop the workloads and backups, and free the host."""
+    """Yield the steps that stop the workloads and backups, and free the host.
+
+    The keys of backups go first: what names them goes afterwards.
+    """
+    if observed.namespace is not None:
+        namespace = observed.namespace["metadata"]["name"]
+        for name in sorted(backup_copies(observed.namespace, observed.objects.items())):
+            yield Delete(Ref(SECRET.kind, namespace, name), None)
     for manifest in observed.objects.values():
-        if manifest["kind"] in _DELETED and "deletionTimestamp" not in manifest["metadata"]:
+        is_pending = manifest["kind"] == JOB.kind and not has_begun(manifest, observed.pods)
+        if (manifest["kind"] in _DELETED or is_pending) and not is_deleting(manifest):
             yield Delete(ref(manifest), manifest["metadata"]["uid"])
         if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
             yield Scale(ref(manifest))
@@ -87,7 +106,8 @@ def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> It
     if "deletionTimestamp" not in namespace["metadata"]:
         uid = namespace["metadata"]["uid"]
         body = with_record(
-            retained_namespace(workspace, present_metadata(namespace)), recorded_copies(namespace)
+            retained_namespace(workspace, present_metadata(namespace)),
+            recorded_copies(namespace) - backup_copies(namespace),
         )
         yield ClaimNamespace(body, uid, "retained")
         yield AnnounceRetained(uid)

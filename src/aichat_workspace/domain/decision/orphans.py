@@ -18,7 +18,11 @@ from aichat_workspace.domain.decision.steps import (
     OrphanStep,
 )
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
+from aichat_workspace.domain.planning.secret_copies import (
+    backup_copies,
+    recorded_copies,
+    with_record,
+)
 from aichat_workspace.domain.policy.ownership import is_orphaned, may_take_over
 from aichat_workspace.domain.render import orphaned_namespace, retained_orphan
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -71,9 +75,9 @@ def _tell(namespace: Manifest, now: datetime, grace: timedelta) -> Iterator[Orph
 def _stop(namespace: Manifest, snapshot: Snapshot) -> Iterator[OrphanStep]:
     yield ConfirmResourceGone(namespace)
     yield from stops(snapshot.observed)
-    yield ClaimNamespace(
-        _with_copies(retained_orphan(namespace), namespace), _uid(namespace), "retained"
-    )
+    copies = recorded_copies(namespace) - backup_copies(namespace)
+    body = with_record(retained_orphan(namespace), copies)
+    yield ClaimNamespace(body, _uid(namespace), "retained")
     yield AnnounceOrphan(
         namespace,
         "OrphanStopped",

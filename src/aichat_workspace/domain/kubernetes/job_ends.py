@@ -8,10 +8,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.kubernetes.pods import containers, is_controlled_by
+from aichat_workspace.domain.kubernetes.pods import containers, has_node, is_controlled_by, is_over
+
+DEADLINE: Final = "DeadlineExceeded"
 
 
 class JobState(StrEnum):
@@ -54,13 +56,41 @@ def pods_of(job: Manifest, pods: Iterable[Manifest]) -> list[Manifest]:
     return sorted(own, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
 
 
-def termination(pods: Sequence[Manifest]) -> Mapping[str, Any]:
-    """Return how the last container that ended did: Kubernetes' `terminated`; empty for none."""
+def has_begun(job: Manifest, pods: Iterable[Manifest]) -> bool:
+    """Whether it has ended, or a pod of it has or had a node."""
+    if state(job) is not JobState.RUNNING or job.get("status", {}).get("failed"):
+        return True
+    return any(has_node(pod) or is_over(pod) for pod in pods_of(job, pods))
+
+
+def has_run(job: Manifest) -> bool:
+    """Whether the Job's own record says that a pod ran. At a deadline it counts pods that never
+    did, too."""
+    status = job.get("status", {})
+    is_counted = bool(status.get("failed") or status.get("succeeded"))
+    return failure(job)[0] != DEADLINE and (is_counted or state(job) is not JobState.RUNNING)
+
+
+def has_started(pod: Manifest, name: str) -> bool:
+    """Whether the container of this name began to run, now or earlier."""
+    return any(
+        container.get(when, {}).keys() & {"running", "terminated"}
+        for container in containers(pod)
+        if container["name"] == name
+        for when in ("state", "lastState")
+    )
+
+
+def termination(pods: Sequence[Manifest], name: str) -> Mapping[str, Any]:
+    """Return how the last container of this name ended: Kubernetes' `terminated`; empty for none.
+
+    Others may be injected into the pods, and end later.
+    """
     ends = [
         end
         for pod in pods
         for container in containers(pod)
-        if (end := container.get("state", {}).get("terminated"))
+        if container["name"] == name and (end := container.get("state", {}).get("terminated"))
     ]
     in_order = sorted(ends, key=lambda end: str(end.get("finishedAt", "")))
     return in_order[-1] if in_order else {}

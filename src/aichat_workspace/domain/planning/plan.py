@@ -267,8 +267,8 @@ def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tupl
 
 def _apply(desired: Manifest) -> Apply:
     """A ServiceAccount that says which registries' passwords its tenant has waits for them, and a
-    Job for all that its pod uses."""
-    is_run = desired["kind"] == JOB.kind
+    Job for the copies of Secrets that its pod uses."""
+    is_run = desired["kind"] == JOB.kind and bool(used_copies([(ref(desired), desired)]))
     return Apply(desired, waits=is_run or names.PULL_SECRETS_ANNOTATION in annotations(desired))
 
 

@@ -7,6 +7,7 @@ new data is in place (backup/swap.py).
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -14,15 +15,22 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import job_ends
 from aichat_workspace.domain.kubernetes.job_ends import JobState
+from aichat_workspace.domain.kubernetes.jobs import is_controlled, pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
 from aichat_workspace.domain.kubernetes.pods import has_node, is_over
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.run_ends import failure_of, is_result, why_waiting
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import BACKUP, OLLAMA, DataRun
-from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
+from aichat_workspace.domain.render.context import BACKUP, OLLAMA, OPENWEBUI, DataRun
+from aichat_workspace.domain.v1alpha1.backup import (
+    MAX_INTERRUPTIONS,
+    BackupState,
+    Restore,
+    RestoreRecord,
+)
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 
 _RESTORE: Final = "restore"
 _RECOVER: Final = "recover"
@@ -42,6 +50,8 @@ class RestorePlan:
     """Jobs to delete."""
     problem: Problem | None = None
     """Why spec.restore is not begun."""
+    is_given_up: bool = False
+    """The chat starts although a Job was made, of which nothing ran. A pod of it may be unseen."""
     lacks_data: bool = False
     """The chat never ran, and its restore has failed: it stays stopped until somebody acts."""
 
@@ -54,7 +64,14 @@ def is_due(workspace: Workspace) -> bool:
     target, record = workspace.spec.restore, workspace.status.restore
     if record is not None and record.state is BackupState.RUNNING:
         return True
-    return target is not None and (record is None or record.target != target)
+    return target is not None and not _is_carried_out(record, target)
+
+
+def _is_carried_out(record: RestoreRecord | None, target: Restore) -> bool:
+    """Whether a restore has ended by itself. One that was removed may be asked for again."""
+    if record is None or record.target != target:
+        return False
+    return record.reason != Reason.RESTORE_CANCELLED
 
 
 def with_running_restore(workspace: Workspace) -> Workspace:
@@ -70,13 +87,32 @@ def with_running_restore(workspace: Workspace) -> Workspace:
 
 
 def plan_restore(
-    workspace: Workspace, observed: Observed, obstacle: Problem | None = None
+    workspace: Workspace,
+    observed: Observed,
+    obstacle: Problem | None = None,
+    obstacle_to_recovery: Problem | None = None,
 ) -> RestorePlan:
-    """Decide the next step of a restore. An `obstacle` keeps one from beginning, and the chat runs
-    on meanwhile."""
+    """Decide the next step of a restore.
+
+    An `obstacle` keeps one from beginning, and the chat runs on meanwhile. A recovery needs no
+    store, so it has obstacles of its own.
+    """
+    if workspace.spec.restore is None:
+        obstacle = obstacle_to_recovery
+    return _with_stall(_next_step(workspace, observed, obstacle))
+
+
+def is_cancelled(workspace: Workspace) -> bool:
+    """Whether a restore has begun that the spec asks for no longer."""
+    record = workspace.status.restore
+    is_running = record is not None and record.state is BackupState.RUNNING
+    return is_running and workspace.spec.restore is None
+
+
+def _next_step(workspace: Workspace, observed: Observed, obstacle: Problem | None) -> RestorePlan:
     target, record = workspace.spec.restore, workspace.status.restore
     if record is None or record.state is not BackupState.RUNNING:
-        if target is None or (record is not None and record.target == target):
+        if target is None or _is_carried_out(record, target):
             return _at_rest(workspace, observed, record)
         if obstacle:
             return RestorePlan(record, _is_new(workspace), problem=obstacle)
@@ -86,15 +122,59 @@ def plan_restore(
     elif not record.run and obstacle:
         return RestorePlan(record, _is_new(workspace), problem=obstacle)
     elif target is not None and target != record.target:
-        record = RestoreRecord(target=target, state=BackupState.RUNNING, run=record.run)
+        record = RestoreRecord(
+            target=target, state=BackupState.RUNNING, run=record.run, started=record.started
+        )
+    if not record.started and _has_started(workspace, observed):
+        record = record.model_copy(update={"started": True})
+    if target is None and not record.started:
+        return _give_up(workspace, observed, record)
     return _carry_out(workspace, observed, record, obstacle)
+
+
+def _with_stall(plan: RestorePlan) -> RestorePlan:
+    """Say that somebody has to look, once a restore was interrupted again."""
+    record = plan.record
+    if record is None or record.state is not BackupState.RUNNING or plan.problem:
+        return plan
+    if record.interruptions < MAX_INTERRUPTIONS:
+        return plan
+    message = (
+        f"its Job was interrupted again and again, and is still run anew: {record.message}; see "
+        "what ends its pods, or give up and remove spec.restore"
+    )
+    return replace(plan, problem=Problem(Reason.BACKUP_RUN_KILLED, message))
+
+
+def _has_started(workspace: Workspace, observed: Observed) -> bool:
+    """Whether a Job of a restore may have touched the data, as far as is seen."""
+    name = workspace.spec.workspace_name
+    jobs = [job for job in observed.jobs if is_restore(job, name)]
+    pods = [pod for pod in observed.pods if is_restore(pod, name)]
+    return any(map(job_ends.has_run, jobs)) or any(
+        job_ends.has_started(pod, BACKUP) for pod in pods
+    )
+
+
+def _give_up(workspace: Workspace, observed: Observed, record: RestoreRecord) -> RestorePlan:
+    """Delete the Job of which nothing ran, and let the chat start once it and its pods are gone."""
+    name = workspace.spec.workspace_name
+    jobs = [job for job in observed.jobs if is_restore(job, name)]
+    pods = [pod for pod in observed.pods if is_restore(pod, name) and not is_over(pod)]
+    if jobs or pods:
+        message = f"waits for {_name((*pods, *jobs)[0])} to be gone"
+        obsolete = tuple(job for job in jobs if not is_deleting(job))
+        return RestorePlan(_with_message(record, message), True, obsolete=obsolete)
+    untouched = record.model_copy(update={"run": ""})
+    plan = _at_rest(workspace, observed, _cancelled(untouched, None))
+    return replace(plan, is_given_up=not _waits_for(workspace, observed))
 
 
 def _carry_out(
     workspace: Workspace, observed: Observed, record: RestoreRecord, obstacle: Problem | None
 ) -> RestorePlan:
-    own_name, is_cancelled = workspace.spec.workspace_name, workspace.spec.restore is None
-    run = (_recovery if is_cancelled else _restore)(own_name, record.target)
+    own_name = workspace.spec.workspace_name
+    run = (_restore if workspace.spec.restore else _recovery)(own_name, record.target)
     job = next((job for job in observed.jobs if _name(job) == run.name), None)
     if job is not None:
         return _follow(job, workspace, observed, record)
@@ -120,7 +200,10 @@ def _at_rest(workspace: Workspace, observed: Observed, record: RestoreRecord | N
 
 def _is_new(workspace: Workspace) -> bool:
     """Whether the chat never ran: it does not begin empty before its restore."""
-    return workspace.status.images is None
+    status = workspace.status
+    available = status.condition(ConditionType.OPENWEBUI_AVAILABLE)
+    is_available = available is not None and available.status is ConditionStatus.TRUE
+    return not (status.chat_started or status.images or is_available)
 
 
 def _follow(
@@ -138,8 +221,7 @@ def _follow(
             return RestorePlan(_with_message(record, message), True)
         case JobState.COMPLETE:
             ended = job_ends.ended_at(job)
-            is_cancelled = workspace.spec.restore is None
-            done = _cancelled(record, ended) if is_cancelled else _done(record, ended)
+            done = (_done if workspace.spec.restore else _cancelled)(record, ended)
             return _at_rest(workspace, observed, done)
         case JobState.FAILED if any(not is_over(pod) for pod in pods):
             message = f"waits for the last word of Job {name}"  # the pods' watch may be behind
@@ -153,6 +235,8 @@ def _follow(
             message = (
                 f"it was interrupted, and is run again: {why}; to give up, remove spec.restore"
             )
+            number = min(record.interruptions + 1, MAX_INTERRUPTIONS)
+            record = record.model_copy(update={"interruptions": number})
             return RestorePlan(_with_message(record, message), True, obsolete=(job,))
 
 
@@ -161,26 +245,58 @@ def is_restore(job: Manifest, workspace: str) -> bool:
     return _name(job).startswith((f"{workspace}-{_RESTORE}-", f"{workspace}-{_RECOVER}-"))
 
 
+def is_beside_chat(pod_spec: Manifest) -> bool:
+    """Whether a pod can only have the node of the chat (render/backup_jobs.py)."""
+    affinity = pod_spec.get("affinity", {}).get("podAffinity", {})
+    return any(
+        term.get("labelSelector", {}).get("matchLabels", {}).get(names.COMPONENT_LABEL) == OPENWEBUI
+        for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution", ())
+    )
+
+
+def outdated_requests(
+    workspace: Workspace, observed: Observed, *, stops_chat: bool
+) -> Iterator[Manifest]:
+    """Yield the Jobs of requests that have not begun and need what is so no longer: the chat, which
+    is suspended now, or its absence. They are made anew."""
+    name = workspace.spec.workspace_name
+    for job in observed.jobs:
+        if is_restore(job, name) or is_controlled(job) or is_deleting(job):
+            continue
+        needs_chat = is_beside_chat(pod_template(job)["spec"])
+        is_right = needs_chat if stops_chat else needs_chat is not workspace.spec.suspended
+        if not is_right and not job_ends.has_begun(job, observed.pods):
+            yield job
+
+
 def may_use_data(pod: Manifest, workspace: str) -> bool:
     """Whether a pod of the workspace's namespace may read or write the chat's data.
 
-    A backup's pod that has no node waits for the chat, and so for the end of a restore.
+    A backup's pod that has no node and needs the chat's waits for it, and so for the end of a
+    restore.
     """
     component = pod["metadata"].get("labels", {}).get(names.COMPONENT_LABEL)
     if component == OLLAMA or is_over(pod):
         return False
-    return component != BACKUP or is_restore(pod, workspace) or has_node(pod)
+    if component != BACKUP or is_restore(pod, workspace) or has_node(pod):
+        return True
+    return not is_beside_chat(pod.get("spec", {}))
 
 
 def _restore(workspace: str, restore: Restore) -> DataRun:
-    source = restore.source or workspace
-    is_clone = source != workspace
-    arguments = (_RESTORE, restore.backup, *(("--from-another-workspace",) if is_clone else ()))
-    return DataRun(f"{workspace}-{_RESTORE}-{_digest(restore)}", arguments, source)
+    """A source is another workspace, whatever its name: one of the same team and workspaceName may
+    have been there before under another metadata.name."""
+    arguments = (
+        _RESTORE,
+        restore.backup,
+        *(("--from-another-workspace",) if restore.source else ()),
+    )
+    name = f"{workspace}-{_RESTORE}-{_digest(restore)}"
+    return DataRun(name, arguments, restore.source or workspace)
 
 
 def _recovery(workspace: str, restore: Restore) -> DataRun:
-    return DataRun(f"{workspace}-{_RECOVER}-{_digest(restore)}", (_RECOVER,), workspace)
+    return DataRun(f"{workspace}-{_RECOVER}-{_digest(restore)}", (_RECOVER,), None)
 
 
 def _digest(restore: Restore) -> str:
@@ -208,12 +324,11 @@ def _is_stopped(deployment: Manifest) -> bool:
 
 
 def _is_any_alive(observed: Observed, workspace: str) -> bool:
-    writers = [job for job in observed.jobs if is_restore(job, workspace)]
-    return any(
-        job_ends.state(job) is JobState.RUNNING
-        or any(not is_over(pod) for pod in job_ends.pods_of(job, observed.pods))
-        for job in writers
-    )
+    """A pod outlives its Job for a while."""
+    jobs = [job for job in observed.jobs if is_restore(job, workspace)]
+    pods = [pod for pod in observed.pods if is_restore(pod, workspace)]
+    is_any_job_running = any(job_ends.state(job) is JobState.RUNNING for job in jobs)
+    return is_any_job_running or not all(map(is_over, pods))
 
 
 def _done(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
@@ -236,7 +351,7 @@ def _cancelled(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
         Reason.RESTORE_CANCELLED,
         f"spec.restore was removed before the end: the data is as it was before, or wholly that of "
         f"backup {record.target.backup}"
-        if record.run
+        if record.started
         else "spec.restore was removed before anything was restored",
     )
     return _ended(record, BackupState.FAILED, ended, problem)

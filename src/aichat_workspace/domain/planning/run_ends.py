@@ -8,6 +8,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.kubernetes.pods import containers, is_over
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.render.context import BACKUP
 
 # docs/backup.md has the program's codes.
 _REASONS: Final[Mapping[str, Reason]] = {
@@ -17,7 +18,6 @@ _REASONS: Final[Mapping[str, Reason]] = {
     "store-failed": Reason.BACKUP_STORE_FAILED,
     "volume-failed": Reason.BACKUP_VOLUME_FAILED,
 }
-_DEADLINE: Final = "DeadlineExceeded"
 
 
 def is_result(job: Manifest) -> bool:
@@ -28,13 +28,13 @@ def is_result(job: Manifest) -> bool:
 
 def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
     """Return why a Job failed: in the program's own words, else in Kubernetes'."""
-    end = job_ends.termination(pods)
+    end = job_ends.termination(pods, BACKUP)
     result = job_ends.result(end)
     if "error" in result:
         reason = _REASONS.get(str(result["error"]), Reason.BACKUP_RUN_FAILED)
         return Problem(reason, str(result.get("message", "")))
     why, message = job_ends.failure(job)
-    if why == _DEADLINE:
+    if why == job_ends.DEADLINE:
         return Problem(
             Reason.BACKUP_RUN_TIMED_OUT, f"Job {job['metadata']['name']} took too long: {message}"
         )

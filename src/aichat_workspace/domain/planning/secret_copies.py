@@ -11,7 +11,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.jobs import has_ended, pod_template
 from aichat_workspace.domain.kubernetes.kinds import JOB, JOB_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.render.context import is_copy, is_platform_copy
+from aichat_workspace.domain.render.context import is_backup_copy, is_copy, is_platform_copy
 from aichat_workspace.foundation.metadata import annotations
 
 _WITH_PODS = WORKLOAD_KINDS | JOB_KINDS
@@ -56,6 +56,17 @@ def copies_of_runs(objects: Iterable[tuple[Ref, Manifest]]) -> frozenset[str]:
     return used_copies(
         (reference, manifest) for reference, manifest in objects if reference.kind == JOB.kind
     )
+
+
+def backup_copies(
+    namespace: Manifest | None, objects: Iterable[tuple[Ref, Manifest]] = ()
+) -> frozenset[str]:
+    """Return the copies of backups' keys that the namespace or its objects name."""
+    if namespace is None:
+        return frozenset()
+    name = namespace["metadata"]["name"]
+    named = recorded_copies(namespace) | used_copies(objects)
+    return frozenset(secret for secret in named if is_backup_copy(secret, name))
 
 
 def own_copies(manifest: Manifest) -> frozenset[str]:

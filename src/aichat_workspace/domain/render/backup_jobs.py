@@ -29,6 +29,7 @@ PROGRAM: Final = "aichat-workspace-backup"
 _CREDENTIALS: Final = "/credentials"
 _VOLUME: Final = "/backups"
 _TEMPORARY: Final = "/tmp"  # noqa: S108  (a mount of its own)
+_FOLDERS: Final = {"BACKUP_DATA": DATA, "BACKUP_SCRATCH": _TEMPORARY}
 # The longest time that a run may take: 300 GB at 20 MB a second need four hours.
 _DEADLINE_SECONDS: Final = 6 * 3600
 # A run that was due while the cluster was down is made up for, as long after that.
@@ -45,11 +46,11 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
     backups, spec = tenant.backups, tenant.spec.backup
     if backups is None:
         return
-    if volume := backups.destination.volume:
+    if volume := backups.volume:
         yield _claim(tenant, volume)
     if backups.restore:
         yield _restore(tenant, backups, backups.restore)
-    if spec is None:
+    if spec is None or backups.destination is None:
         return
     if spec.schedule:
         yield _cron_job(tenant, backups, spec.schedule, spec.time_zone)
@@ -69,7 +70,7 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
 
 def _destination(backups: Backups) -> dict[str, str]:
     """Return the annotation that says which destination a run's result lists."""
-    return {names.DESTINATION_ANNOTATION: backups.destination.name}
+    return {names.DESTINATION_ANNOTATION: backups.destination.name if backups.destination else ""}
 
 
 def job_spec(
@@ -79,13 +80,14 @@ def job_spec(
     *,
     source: str | None = None,
     is_beside_chat: bool,
+    uses_store: bool = True,
     retries: int = _RETRIES,
 ) -> dict[str, Any]:
     """Return the spec of a Job that runs the program with these arguments.
 
     `source` is the workspaceName of another workspace of the team whose folder of a bucket is read.
     With `is_beside_chat` the pod runs where the chat's does, whose volume one node has at a time;
-    it waits while that has no node.
+    it waits while that has no node. Without `uses_store` it needs nothing of a store.
     """
     metadata = tenant.platform.pods.metadata
     annotations = {"annotations": dict(metadata.annotations)} if metadata.annotations else {}
@@ -103,9 +105,9 @@ def job_spec(
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": data_security(tenant.platform),
-            "containers": [_container(tenant, backups, arguments, source)],
+            "containers": [_container(tenant, backups, arguments, source, uses_store)],
             **where,
-            "volumes": _volumes(tenant, backups),
+            "volumes": _volumes(tenant, backups if uses_store else None),
         },
     }
     return {
@@ -128,6 +130,7 @@ def _restore(tenant: Tenant, backups: Backups, run: DataRun) -> Manifest:
         run.arguments,
         source=run.source,
         is_beside_chat=False,
+        uses_store=run.source is not None,
         retries=_RESTORE_RETRIES,
     )
     return tenant.manifest(
@@ -182,7 +185,7 @@ def _cron_job(tenant: Tenant, backups: Backups, schedule: str, time_zone: str) -
 
 
 def _container(
-    tenant: Tenant, backups: Backups, arguments: Sequence[str], source: str | None
+    tenant: Tenant, backups: Backups, arguments: Sequence[str], source: str | None, uses_store: bool
 ) -> dict[str, Any]:
     share = BackupShare()
     size = tenant.share(OPENWEBUI).storage
@@ -192,7 +195,10 @@ def _container(
         "imagePullPolicy": "IfNotPresent",
         "command": [PROGRAM],
         "args": list(arguments),
-        "env": [*_settings(tenant, backups, source), *_secret_settings(tenant, backups)],
+        "env": [
+            *(_settings(tenant, backups, source) if uses_store else env(**_FOLDERS)),
+            *(_secret_settings(tenant, backups) if uses_store else ()),
+        ],
         "resources": {
             "requests": {
                 "cpu": share.cpu_request,
@@ -210,10 +216,15 @@ def _container(
         "volumeMounts": [
             {"name": "data", "mountPath": DATA},
             {"name": "tmp", "mountPath": _TEMPORARY},
-            {"name": "credentials", "mountPath": _CREDENTIALS, "readOnly": True},
-            *([{"name": "backups", "mountPath": _VOLUME}] if backups.destination.volume else ()),
+            *(_store_mounts(backups) if uses_store else ()),
         ],
     }
+
+
+def _store_mounts(backups: Backups) -> Iterator[dict[str, Any]]:
+    yield {"name": "credentials", "mountPath": _CREDENTIALS, "readOnly": True}
+    if backups.volume:
+        yield {"name": "backups", "mountPath": _VOLUME}
 
 
 def _settings(tenant: Tenant, backups: Backups, source: str | None) -> list[dict[str, Any]]:
@@ -223,15 +234,14 @@ def _settings(tenant: Tenant, backups: Backups, source: str | None) -> list[dict
         BACKUP_CREDENTIALS=_CREDENTIALS,
         BACKUP_WORKSPACE=backups.resource,
         BACKUP_OPEN_WEBUI=tenant.image(OPENWEBUI),
-        BACKUP_DATA=DATA,
-        BACKUP_SCRATCH=_TEMPORARY,
+        **_FOLDERS,
         **keep,
         **_bucket(backups),
     )
 
 
 def _bucket(backups: Backups) -> dict[str, str]:
-    store = backups.destination.s3
+    store = backups.s3
     return {"AWS_ENDPOINT_URL_S3": store.endpoint, "AWS_REGION": store.region} if store else {}
 
 
@@ -240,7 +250,7 @@ def _store(tenant: Tenant, backups: Backups, source: str | None) -> str:
 
     TEAM is always its own namespace: no team reads another's chats.
     """
-    store = backups.destination.s3
+    store = backups.s3
     if store is None:
         return f"file://{_VOLUME}/{tenant.name}"
     parts = (store.bucket, store.prefix, backups.team, source or tenant.name)
@@ -248,7 +258,7 @@ def _store(tenant: Tenant, backups: Backups, source: str | None) -> str:
 
 
 def _secret_settings(tenant: Tenant, backups: Backups) -> list[dict[str, Any]]:
-    variables = [PASSPHRASE, *((ACCESS_KEY, SECRET_KEY) if backups.destination.s3 else ())]
+    variables = [PASSPHRASE, *((ACCESS_KEY, SECRET_KEY) if backups.s3 else ())]
     name = tenant.copy_name(BACKUP_KEYS)
     return [
         {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": variable}}}
@@ -256,10 +266,10 @@ def _secret_settings(tenant: Tenant, backups: Backups) -> list[dict[str, Any]]:
     ]
 
 
-def _volumes(tenant: Tenant, backups: Backups) -> list[dict[str, Any]]:
+def _volumes(tenant: Tenant, backups: Backups | None) -> list[dict[str, Any]]:
     size = tenant.share(OPENWEBUI).storage
     claims = {"data": tenant.openwebui}
-    if backups.destination.volume:
+    if backups and backups.volume:
         claims["backups"] = names.backups(tenant.name)
     return [
         *(
@@ -267,7 +277,7 @@ def _volumes(tenant: Tenant, backups: Backups) -> list[dict[str, Any]]:
             for name, claim in claims.items()
         ),
         {"name": "tmp", "emptyDir": {"sizeLimit": size}},
-        {"name": "credentials", "secret": {"secretName": tenant.secret}},
+        *([{"name": "credentials", "secret": {"secretName": tenant.secret}}] if backups else ()),
     ]
 
 

@@ -18,7 +18,7 @@ from aichat_workspace.domain.policy.secret_references import (
     ReferencedSecret,
 )
 from aichat_workspace.domain.render.placement import placement
-from aichat_workspace.domain.v1alpha1.backup import BackupDestination
+from aichat_workspace.domain.v1alpha1.backup import BackupDestination, S3Store, VolumeStore
 from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
@@ -70,15 +70,17 @@ class DataRun:
 
     name: str
     arguments: tuple[str, ...]
-    source: str
-    """The workspace whose folder of the store it reads, by spec.workspaceName."""
+    source: str | None
+    """The workspace whose folder of the store it reads, by spec.workspaceName; None for a run that
+    needs no store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backups:
     """What runs of the backup program are rendered from."""
 
-    destination: BackupDestination
+    destination: BackupDestination | None
+    """None where there is none, and only a recovery can be made."""
     image: str
     """The operator's own, which has the program."""
     team: str
@@ -89,6 +91,14 @@ class Backups:
     """Whether a run has been asked for that has not begun."""
     restore: DataRun | None = None
     """The run that is to be made now."""
+
+    @property
+    def s3(self) -> S3Store | None:
+        return self.destination.s3 if self.destination else None
+
+    @property
+    def volume(self) -> VolumeStore | None:
+        return self.destination.volume if self.destination else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +315,12 @@ def is_copy(secret: str, workspace: str) -> bool:
     """
     purpose = _purpose(secret, workspace)
     return bool(_OWN_COPY.fullmatch(purpose) or _PLATFORM_COPY.fullmatch(purpose))
+
+
+def is_backup_copy(secret: str, workspace: str) -> bool:
+    """Whether it is a copy of a store's keys and of the passphrase that seals backups."""
+    is_of_runs = _purpose(secret, workspace).startswith(f"{BACKUP}-")
+    return is_of_runs and is_copy(secret, workspace)
 
 
 def is_platform_copy(secret: str, workspace: str) -> bool:

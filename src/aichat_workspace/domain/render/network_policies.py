@@ -105,7 +105,7 @@ def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
 
 def _backup(tenant: Tenant) -> tuple[Manifest, ...]:
     """Let runs of the backup program reach their bucket, and nothing else."""
-    store = tenant.backups.destination.s3 if tenant.backups else None
+    store = tenant.backups.s3 if tenant.backups else None
     if store is None:
         return ()
     by_pods = peers.pods_of(store.namespaces, store.pod_labels)

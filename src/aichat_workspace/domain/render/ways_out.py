@@ -114,7 +114,7 @@ def _variables(tenant: Tenant, component: str) -> Iterator[tuple[str, str]]:
 
 def _direct_store(tenant: Tenant, component: str) -> Iterator[str]:
     """Yield the host of the store of backups where policies name it: the proxy is no way there."""
-    store = tenant.backups.destination.s3 if tenant.backups else None
+    store = tenant.backups.s3 if tenant.backups else None
     if component == BACKUP and store is not None and store.is_direct:
         yield store.host
 

@@ -1,9 +1,11 @@
 """What the status says of backups: the last runs, what is there, and whether one is overdue."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -17,6 +19,7 @@ from aichat_workspace.domain.planning.restore import is_restore
 from aichat_workspace.domain.planning.run_ends import failure_of, why_waiting
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.render.context import BACKUP
 from aichat_workspace.domain.status.finding import Finding
 from aichat_workspace.domain.v1alpha1.backup import (
     MAX_LISTED,
@@ -45,8 +48,12 @@ _STATES: Final = {
     JobState.COMPLETE: BackupState.DONE,
     JobState.FAILED: BackupState.FAILED,
 }
-# The fields by the longest pause that they make: month, day of the month, of the week, and hour.
-_RESTRICTED: Final = ((3, 366 * _DAY), (2, 31 * _DAY), (4, 7 * _DAY), (1, _DAY))
+# Some months end before these days: 31 March to 31 May.
+_SHORTEST_MONTH: Final = 28
+_LATE_DAYS_PAUSE: Final = 62 * _DAY
+_LEAP_DAY_PAUSE: Final = (4 * 365 + 1) * _DAY
+_FEBRUARY: Final = frozenset({"2", "02", "FEB"})
+_ANY: Final = ("*", "?")
 
 
 class BackupStanding(StrEnum):
@@ -95,7 +102,7 @@ def next_record(
     record = _with_schedule(workspace, now)
     if runs:
         record = _after(record or BackupRecord(), runs, observed)
-        record = _with_request(record, workspace, runs)
+        record = _with_request(record, workspace, runs, observed)
     if record and destination and record.destination != destination:
         return record.model_copy(update={"destination": destination, "items": ()})
     return record
@@ -154,7 +161,7 @@ def overdue_at(
     created_at = datetime.fromisoformat(cron_job["metadata"]["creationTimestamp"])
     recorded = [record.succeeded_at, record.schedule_since] if record else []
     since = max([created_at, *(moment for moment in recorded if moment)])
-    return since + longest_pause(backup.schedule) + _LATE
+    return since + longest_pause(backup.schedule, backup.time_zone, since.year) + _LATE
 
 
 def _schedule(workspace: Workspace) -> str:
@@ -174,15 +181,41 @@ def _with_schedule(workspace: Workspace, now: datetime) -> BackupRecord | None:
     return (record or BackupRecord()).model_copy(update=update)
 
 
-def longest_pause(schedule: str) -> timedelta:
-    """Return a bound of the time between two runs of a cron schedule."""
-    if schedule in _MACROS:
-        return _MACROS[schedule]
-    fields = schedule.split()
-    return next(
-        (pause for number, pause in _RESTRICTED if fields[number] not in ("*", "?")),
-        timedelta(hours=1),
-    )
+def longest_pause(schedule: str, time_zone: str, year: int) -> timedelta:
+    """Return a bound of the time between two runs of a cron schedule.
+
+    Where clocks are put forward, as in the time zone in this year, a run may be skipped once.
+    """
+    pause = _MACROS.get(schedule) or _pause(schedule)
+    return 2 * pause if _puts_clocks_forward(time_zone, year) else pause
+
+
+def _pause(schedule: str) -> timedelta:
+    _, hour, day, month, weekday = schedule.split()
+    is_late = day not in _ANY and _first_day(day) > _SHORTEST_MONTH
+    if month not in _ANY:
+        return _LEAP_DAY_PAUSE if is_late and month.upper() in _FEBRUARY else 366 * _DAY
+    if day not in _ANY:
+        return _LATE_DAYS_PAUSE if is_late else 31 * _DAY
+    if weekday not in _ANY:
+        return 7 * _DAY
+    return _DAY if hour not in _ANY else timedelta(hours=1)
+
+
+def _first_day(field: str) -> int:
+    """Return the first day of the month in lists, ranges and steps."""
+    first = (re.split("[-/]", part)[0] for part in field.split(","))
+    return min(int(day) if day.isdigit() else 1 for day in first)
+
+
+def _puts_clocks_forward(time_zone: str, year: int) -> bool:
+    """A time zone that is not known here may have daylight saving."""
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return True
+    months = (datetime(year, month, 1, tzinfo=zone) for month in range(1, 13))
+    return len({moment.utcoffset() for moment in months}) > 1
 
 
 def _runs(workspace: Workspace, observed: Observed) -> list[Manifest]:
@@ -231,7 +264,8 @@ def _success(record: BackupRecord, runs: Sequence[Manifest], observed: Observed)
     ended = job_ends.ended_at(whole[-1]) if whole else None
     if ended is None or (record.succeeded_at is not None and ended < record.succeeded_at):
         return {}
-    result = job_ends.result(job_ends.termination(job_ends.pods_of(whole[-1], observed.pods)))
+    pods = job_ends.pods_of(whole[-1], observed.pods)
+    result = job_ends.result(job_ends.termination(pods, BACKUP))
     entries = _entries(record, result)
     destination = annotations(whole[-1]).get(names.DESTINATION_ANNOTATION, "")
     listed = {"items": entries, "destination": destination} if entries else {}
@@ -257,11 +291,13 @@ def _entries(record: BackupRecord, result: Mapping[str, Any]) -> list[dict[str, 
 
 
 def _with_request(
-    record: BackupRecord, workspace: Workspace, runs: Sequence[Manifest]
+    record: BackupRecord, workspace: Workspace, runs: Sequence[Manifest], observed: Observed
 ) -> BackupRecord:
+    """A run that waits for its first node may be made anew, so it counts only afterwards."""
     request = workspace.spec.backup.request if workspace.spec.backup else ""
     name = names.backup_run(workspace.spec.workspace_name, request)
-    if not request or all(run["metadata"]["name"] != name for run in runs):
+    run = next((run for run in runs if run["metadata"]["name"] == name), None)
+    if not request or run is None or not job_ends.has_begun(run, observed.pods):
         return record
     return record.model_copy(update={"request": request})
 

@@ -145,6 +145,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
     return WorkspaceStatus(
         observed_generation=workspace.generation,
         phase=_phase(workspace, findings),
+        chat_started=_has_chat_started(workspace, findings),
         is_created=findings[ConditionType.PROVISIONED].status is ConditionStatus.TRUE,
         url=None if facts.rejection else facts.url or None,
         expires_at=workspace.expires_at,
@@ -441,6 +442,12 @@ def _last_working(
     if images and _work(facts, findings, now):
         return ImagesRecord(ollama=images[0], open_webui=images[1])
     return workspace.status.images
+
+
+def _has_chat_started(workspace: Workspace, findings: dict[ConditionType, Finding]) -> bool:
+    """Whether the chat alone was ever available: it may have data of people since."""
+    status, is_available = workspace.status, findings[ConditionType.OPENWEBUI_AVAILABLE].status
+    return status.chat_started or bool(status.images) or is_available is ConditionStatus.TRUE
 
 
 def _flaps(pod: Manifest, now: datetime) -> bool:

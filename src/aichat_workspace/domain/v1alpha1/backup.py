@@ -29,6 +29,8 @@ from aichat_workspace.domain.v1alpha1.sign_in import FOR_ALL_WORKSPACES
 MAX_DESTINATIONS: Final = 8
 MAX_KEPT: Final = 100
 MAX_LISTED: Final = 20
+MAX_INTERRUPTIONS: Final = 2
+"""From so many on somebody has to look why a restore does not end."""
 _MESSAGE_LENGTH: Final = 1024
 
 # Five fields of numbers, names, lists, ranges and steps, or one of the words; the API server checks
@@ -189,7 +191,7 @@ class Backup(Schema):
         default="",
         description="When, as cron writes it: minute, hour, day of the month, month and day of the "
         "week, or @daily. Only on demand when empty.",
-        examples=["30 2 * * *"],
+        examples=["30 4 * * *"],
     )
     time_zone: Annotated[str, StringConstraints(max_length=64, pattern=_TIME_ZONE)] = Field(
         default="Etc/UTC", description="The time zone of the schedule, as Europe/Paris."
@@ -308,6 +310,16 @@ class RestoreRecord(Schema):
     target: Restore = Field(description="spec.restore as it was carried out.")
     state: State = Field(description="How it went: Running, Done or Failed.")
     run: str = Field(default="", max_length=63, description="The name of its Job.")
+    started: bool = Field(
+        default=False, description="Whether a Job of it ran, which may have touched the data."
+    )
+    interruptions: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_INTERRUPTIONS,
+        description="How many of its Jobs ended without a result, counted up to "
+        f"{MAX_INTERRUPTIONS}.",
+    )
     finished_at: datetime | None = Field(default=None, description="When it ended.")
     reason: str = Field(
         default="", max_length=64, description="Why it failed, in one word, or empty."

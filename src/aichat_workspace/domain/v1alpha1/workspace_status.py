@@ -280,6 +280,10 @@ class WorkspaceStatus(Schema):
     is_created: bool = Field(
         default=False, description="Whether every object exists. Kept for older readers."
     )
+    chat_started: bool = Field(
+        default=False,
+        description="Whether the chat was ever available, so that people may have data in it.",
+    )
     url: str | None = Field(default=None, description="Where people open the chat.")
     expires_at: datetime | None = Field(
         default=None, description="When spec.expiresAfter ends the workspace."

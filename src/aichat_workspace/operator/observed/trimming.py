@@ -27,7 +27,7 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "updatedReplicas",
         "conditions",
     ),
-    "Job": ("conditions",),
+    "Job": ("conditions", "failed", "succeeded"),
     "PersistentVolumeClaim": ("phase", "capacity"),
     "ResourceQuota": ("hard",),
     "HTTPRoute": ("parents",),
@@ -71,7 +71,9 @@ def pod(obj: Json) -> Json:
             status[containers] = [
                 _fields(container, _CONTAINER_FIELDS) for container in obj["status"][containers]
             ]
-    return {"apiVersion": "v1", "kind": "Pod", **trimmed, "status": status}
+    affinity = _fields(obj.get("spec", {}).get("affinity") or {}, ("podAffinity",))
+    spec = {"spec": {"affinity": affinity}} if affinity else {}
+    return {"apiVersion": "v1", "kind": "Pod", **trimmed, **spec, "status": status}
 
 
 def namespace(obj: Json) -> Json:

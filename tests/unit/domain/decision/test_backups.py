@@ -8,11 +8,12 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.backups import NO_BACKUPS, decide_backups
 from aichat_workspace.domain.decision.decide import decide
-from aichat_workspace.domain.decision.decisions import Provision
+from aichat_workspace.domain.decision.decisions import Finalize, Provision
 from aichat_workspace.domain.decision.finalization import stops
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
-from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.actions import Delete, target_of
+from aichat_workspace.domain.decision.steps import ClaimNamespace, ConfirmDataUnused
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.planning.actions import Apply, Delete, target_of
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.backups import BackupStanding, backup_standing
@@ -131,6 +132,50 @@ def test_a_namespace_that_outlives_its_resource_is_not_backed_up_any_more() -> N
     assert Ref("CronJob", NAME, names.backup(NAME)) in deleted
 
 
+def test_no_key_of_a_store_outlives_the_resource() -> None:
+    rendered = render_backups(workspace(backup={"schedule": "@daily", "request": "now"}))
+    objects = as_cached(render_backups(workspace(backup={"request": "now"}), is_requested=True))
+    (copy,) = (m["metadata"]["name"] for m in rendered if "-backup-" in _secret_name(m))
+    job = next(reference for reference in objects if reference.kind == "Job")
+    recorded = namespace()
+    recorded["metadata"]["annotations"][names.SECRETS_ANNOTATION] = copy
+    for seen in (Observed(namespace(), objects), Observed(recorded)):
+        deleted = [target_of(step) for step in stops(seen) if isinstance(step, Delete)]
+        assert Ref("Secret", NAME, copy) in deleted
+        if seen.objects:
+            assert deleted.index(Ref("Secret", NAME, copy)) < deleted.index(job), "it names them"
+    begun = {**objects[job], "status": {"failed": 1}}
+    going = stops(Observed(namespace(), {**objects, job: begun}))
+    assert job not in [target_of(step) for step in going if isinstance(step, Delete)]
+    subject = workspace(
+        deletionPolicy="Retain",
+        metadata={
+            "deletionTimestamp": "2026-11-23T11:00:00Z",
+            "finalizers": [names.FINALIZER],
+        },
+    )
+    (ending,) = decide(snapshot(subject, observed=Observed(recorded)), NOW)
+    assert isinstance(ending, Finalize)
+    (claim,) = (step for step in ending.steps if isinstance(step, ClaimNamespace))
+    assert copy not in claim.manifest["metadata"]["annotations"].get(names.SECRETS_ANNOTATION, "")
+
+
+def _secret_name(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["name"]) if manifest["kind"] == "Secret" else ""
+
+
 def _copies(provision: Provision) -> list[str]:
     copies = (m["metadata"]["name"] for m in provision.desired if m["kind"] == "Secret")
     return [name for name in copies if "-backup-" in name]
+
+
+def test_a_restore_that_is_given_up_is_recovered_where_no_backup_can_be_made() -> None:
+    target = {"backup": "20261130T030000Z-00000001"}
+    record = {"target": target, "state": "Running", "run": "x-restore-y", "started": True}
+    provision = decision(workspace(status={"restore": record}), platform=PlatformSpec(), secrets={})
+    assert provision.restore is not None
+    assert provision.restore.problem is None
+    (job,) = (action for action in provision.actions if target_of(action).kind == "Job")
+    assert isinstance(job, Apply)
+    assert not job.waits, "another write that is refused does not keep the chat stopped"
+    assert ConfirmDataUnused(NAME) in provision.steps

@@ -7,12 +7,22 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.planning.restore import plan_restore
+from aichat_workspace.domain.planning.restore import outdated_requests, plan_restore
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.status.restores import stopped
 from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.unit.domain.backup_runs import WORKSPACE, ended, job, observed, pod
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType
+from tests.unit.domain.backup_runs import (
+    BESIDE_CHAT,
+    WORKSPACE,
+    ended,
+    job,
+    observed,
+    pod,
+    waiting_for_chat,
+)
 from tests.unit.domain.samples import workspace
 
 BACKUP = "20261130T030000Z-00000001"
@@ -113,10 +123,24 @@ STEPS = {
     ),
     "a backup waits for the chat": Step(
         record(),
-        (job("nightly"), pod(job("nightly"), phase="Pending")),
+        (job("nightly"), waiting_for_chat(job("nightly"))),
         STOPPED,
         BackupState.RUNNING,
         run=RUN,
+    ),
+    "a backup of a suspended workspace waits for any node": Step(
+        record(),
+        (job("nightly"), pod(job("nightly"), phase="Pending")),
+        STOPPED,
+        BackupState.RUNNING,
+        message="waits for pod nightly-x",
+    ),
+    "one that was removed is wanted again": Step(
+        record(state=BackupState.FAILED, reason="RestoreCancelled", run=RECOVERY),
+        (job(RECOVERY, "Complete"),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RECOVERY,),
     ),
     "a pod of a deleted restore waits for a node": Step(
         record(run=RUN),
@@ -277,8 +301,60 @@ STEPS = {
     "it was removed, and the Job's pod is ending": Step(
         record(run=RUN), (pod(job(RUN), running={}),), STOPPED, BackupState.RUNNING, target=None
     ),
-    "it was removed, and the Job is gone": Step(
-        record(run=RUN), (), STOPPED, BackupState.RUNNING, run=RECOVERY, target=None
+    "it was removed after its Job had run, and the Job is gone": Step(
+        record(run=RUN, started=True), (), STOPPED, BackupState.RUNNING, run=RECOVERY, target=None
+    ),
+    "it was removed before its Job was made": Step(
+        record(run=RUN),
+        (),
+        STOPPED,
+        BackupState.FAILED,
+        is_stopped=False,
+        target=None,
+        message="before anything was restored",
+    ),
+    "it was removed while its Job could make no pod": Step(
+        record(run=RUN), (job(RUN),), STOPPED, BackupState.RUNNING, deleted=(RUN,), target=None
+    ),
+    "it was removed while its image could not be pulled": Step(
+        record(run=RUN),
+        (job(RUN), pod(job(RUN), phase="Pending", waiting={"reason": "ErrImagePull"})),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=None,
+    ),
+    "it was removed, and the pod that never ran is ending": Step(
+        record(run=RUN),
+        (pod(job(RUN), phase="Pending", waiting={"reason": "ErrImagePull"}),),
+        STOPPED,
+        BackupState.RUNNING,
+        target=None,
+    ),
+    "it was removed at the deadline of a Job that never ran": Step(
+        record(run=RUN),
+        (job(RUN, "Failed", "DeadlineExceeded", failed=1),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=None,
+        message="to be gone",
+    ),
+    "it was removed, and the killed pod is gone": Step(
+        record(run=RUN),
+        (job(RUN, failed=1),),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
+        target=None,
+        message="an earlier Job",
+    ),
+    "it was interrupted again": Step(
+        record(run=RUN, interruptions=1, started=True),
+        (job(RUN, "Failed", "BackoffLimitExceeded"), ended(job(RUN), 137)),
+        STOPPED,
+        BackupState.RUNNING,
+        deleted=(RUN,),
     ),
     "what was removed is recovered": Step(
         record(run=RECOVERY),
@@ -328,7 +404,7 @@ STEPS = {
         target=ANOTHER,
     ),
     "another one was wanted and removed": Step(
-        record(ANOTHER, run=RUN),
+        record(ANOTHER, run=RUN, started=True),
         (),
         STOPPED,
         BackupState.RUNNING,
@@ -386,12 +462,14 @@ def test_a_clone_reads_the_other_ones_folder_and_says_so() -> None:
     assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
 
 
-def test_a_source_of_its_own_name_is_no_clone() -> None:
+def test_a_source_of_its_own_name_is_another_workspace() -> None:
+    """One of the same team and workspaceName had another metadata.name."""
     plan = plan_restore(
         wanting(Restore(backup=BACKUP, source=WORKSPACE)), observed(objects=STOPPED)
     )
     assert plan.run is not None
-    assert plan.run.arguments == ("restore", BACKUP)
+    assert plan.run.source == WORKSPACE
+    assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
 
 
 def test_another_request_is_another_job_of_a_name_that_a_pod_can_have() -> None:
@@ -416,6 +494,58 @@ def test_what_keeps_a_restore_from_going_on_lets_the_chat_run_until_data_was_tou
     assert (after.stops_chat, after.run, after.problem) == (True, None, NO_PLACE)
 
 
+def test_a_recovery_needs_no_place_for_backups() -> None:
+    removed = wanting(None, record(run=RUN, started=True))
+    plan = plan_restore(removed, observed(objects=STOPPED), NO_PLACE)
+    assert plan.run is not None
+    assert (plan.run.arguments, plan.run.source, plan.problem) == (("recover",), None, None)
+    refused = plan_restore(removed, observed(objects=STOPPED), None, NO_PLACE)
+    assert (refused.run, refused.problem) == (None, NO_PLACE)
+
+
+@pytest.mark.parametrize(
+    "state", [{"running": {}}, {"terminated": {"exitCode": 137}}], ids=["runs", "was killed"]
+)
+def test_what_ran_once_is_remembered(state: dict[str, Any]) -> None:
+    plan = plan_restore(
+        wanting(WANTED, record(run=RUN)), observed(job(RUN), pod(job(RUN), **state))
+    )
+    assert plan.record is not None
+    assert plan.record.started
+    changed = plan_restore(wanting(ANOTHER, plan.record), observed())
+    assert changed.record is not None
+    assert changed.record.started, "another Job's data may be half in place"
+
+
+def test_an_injected_container_that_runs_has_touched_nothing() -> None:
+    injected = pod(job(RUN), phase="Pending", waiting={"reason": "ErrImagePull"})
+    injected["status"]["containerStatuses"].append({"name": "proxy", "state": {"running": {}}})
+    plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(job(RUN), injected))
+    assert plan.record is not None
+    assert not plan.record.started
+
+
+def test_the_api_server_is_asked_before_a_chat_starts_whose_restore_is_given_up() -> None:
+    plan = plan_restore(wanting(None, record(run=RUN)), observed(objects=STOPPED))
+    assert plan.is_given_up
+    started = plan_restore(wanting(None, record(run=RUN)), observed(chat_pod(), objects=chat(1, 1)))
+    assert (started.is_given_up, started.stops_chat) == (False, False), "it has been asked"
+
+
+def test_the_second_interrupted_job_is_a_problem_until_the_restore_ends() -> None:
+    killed = (job(RUN, "Failed", "BackoffLimitExceeded"), ended(job(RUN), 137))
+    first = plan_restore(wanting(WANTED, record(run=RUN)), observed(*killed))
+    assert first.problem is None
+    second = plan_restore(wanting(WANTED, first.record), observed(*killed))
+    assert second.problem is not None
+    assert "exit code 137" in second.problem.message
+    assert stopped(second).problem
+    running = plan_restore(wanting(WANTED, second.record), observed(job(RUN)))
+    assert running.problem is not None
+    done = plan_restore(wanting(WANTED, running.record), observed(job(RUN, "Complete")))
+    assert (done.problem, done.stops_chat) == (None, False)
+
+
 def test_a_job_that_runs_is_followed_whatever_is_wrong_with_the_spec() -> None:
     seen = (job(RUN, "Complete"),)
     plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(*seen), NO_PLACE)
@@ -437,6 +567,57 @@ def test_a_new_chat_does_not_begin_without_its_data() -> None:
     assert stays.stops_chat
     given_up = plan_restore(wanting(None, failed.record, is_new=True), observed(*seen))
     assert not given_up.stops_chat
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"images": IMAGES},
+        {"chatStarted": True},
+        {"conditions": [{"type": ConditionType.OPENWEBUI_AVAILABLE, "status": "True"}]},
+    ],
+    ids=["both worked", "the chat worked", "the chat works"],
+)
+def test_a_chat_that_worked_runs_on_whatever_the_model_server_did(known: dict[str, Any]) -> None:
+    failed = record(state=BackupState.FAILED, run=RUN).model_dump(mode="json", by_alias=True)
+    subject = workspace(
+        restore={"backup": BACKUP},
+        status={"restore": failed, "conditions": [], **_dated(known)},
+    )
+    plan = plan_restore(subject, observed())
+    assert (plan.stops_chat, plan.lacks_data) == (False, False)
+
+
+def _dated(known: dict[str, Any]) -> dict[str, Any]:
+    rest = {"reason": "Available", "message": "", "lastTransitionTime": "2026-11-23T11:00:00Z"}
+    rest["observedGeneration"] = 1
+    conditions = [{**rest, **condition} for condition in known.get("conditions", ())]
+    return {**known, "conditions": conditions}
+
+
+class TestARequestsJobThatHasNotBegun:
+    def outdated(self, *pods: Manifest, beside: bool, stops: bool = False, **spec: Any) -> bool:
+        run = job("team-a-aichat-backup-0a1b2c3d")
+        run["spec"] = {"template": {"spec": BESIDE_CHAT if beside else {}}}
+        outdated = outdated_requests(workspace(**spec), observed(run, *pods), stops_chat=stops)
+        return run in [*outdated]
+
+    def test_is_made_anew_when_the_chat_it_needs_is_suspended(self) -> None:
+        assert self.outdated(beside=True, suspended=True)
+        assert not self.outdated(beside=True)
+
+    def test_is_made_anew_when_the_chat_runs_again(self) -> None:
+        assert self.outdated(beside=False)
+        assert not self.outdated(beside=False, suspended=True)
+
+    def test_gives_way_to_a_restore_where_it_would_run_beside(self) -> None:
+        assert self.outdated(beside=False, stops=True, suspended=True)
+        assert not self.outdated(beside=True, stops=True)
+
+    def test_stays_once_a_pod_has_a_node(self) -> None:
+        run = job("team-a-aichat-backup-0a1b2c3d")
+        assert not self.outdated(pod(run), beside=True, suspended=True)
+        assert self.outdated(waiting_for_chat(run), beside=True, suspended=True)
 
 
 def test_the_texts_of_other_programs_are_cut() -> None:

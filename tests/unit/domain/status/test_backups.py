@@ -34,7 +34,7 @@ RESULT = {
 MADE = datetime.fromisoformat(ENDED)
 
 
-def run(name: str, end: str = "", reason: str = "", **times: str) -> Manifest:
+def run(name: str, end: str = "", reason: str = "", **times: Any) -> Manifest:
     manifest = job(name, end, reason, **times)
     marks = {"annotations": {names.DESTINATION_ANNOTATION: "nightly"}}
     return {**manifest, "metadata": {**manifest["metadata"], **marks}}
@@ -172,8 +172,11 @@ def test_another_destination_has_no_backups_of_this_one() -> None:
 def test_the_request_whose_run_has_begun_is_recorded() -> None:
     requested = asking(request="now", schedule="")
     assert next_record(requested, observed(), "nightly", NOW) is None
-    seen = observed(run(names.backup_run(WORKSPACE, "now")))
-    record = next_record(requested, seen, "nightly", NOW)
+    waiting = run(names.backup_run(WORKSPACE, "now"))
+    record = next_record(requested, observed(waiting), "nightly", NOW)
+    assert record is not None
+    assert record.request == "", "it is made anew if the chat is suspended before it begins"
+    record = next_record(requested, observed(waiting, pod(waiting)), "nightly", NOW)
     assert record is not None
     assert record.request == "now"
 
@@ -206,12 +209,42 @@ def test_what_keeps_backups_from_being_made_is_said() -> None:
         ("@daily", timedelta(days=1)),
         ("30 2 * * 1", timedelta(days=7)),
         ("30 2 1 * *", timedelta(days=31)),
+        ("30 2 28,31 * *", timedelta(days=31)),
+        ("30 2 */31 * *", timedelta(days=31)),
+        ("30 2 31 * *", timedelta(days=62)),
+        ("30 2 29-31 * *", timedelta(days=62)),
+        ("30 2 29 2 *", timedelta(days=4 * 365 + 1)),
+        ("30 2 29 FEB *", timedelta(days=4 * 365 + 1)),
         ("30 2 1 6 *", timedelta(days=366)),
         ("@yearly", timedelta(days=366)),
     ],
 )
 def test_a_schedules_fields_bound_its_longest_pause(schedule: str, pause: timedelta) -> None:
-    assert longest_pause(schedule) == pause
+    assert longest_pause(schedule, "Etc/UTC", 2026) == pause
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "periods"),
+    [
+        ("Etc/UTC", 1),
+        ("Asia/Tokyo", 1),
+        ("Europe/Paris", 2),
+        ("America/Santiago", 2),
+        ("No/Such", 2),
+    ],
+)
+def test_a_run_is_skipped_once_where_clocks_are_put_forward(time_zone: str, periods: int) -> None:
+    assert longest_pause("30 2 * * *", time_zone, 2026) == timedelta(days=periods)
+
+
+def test_an_injected_container_that_ends_last_hides_no_result() -> None:
+    requested, failed = asking(), run("nightly", "Failed", "BackoffLimitExceeded")
+    own = ended(failed, 1, {"error": "store-failed", "message": "the store is away"})
+    injected = {"exitCode": 0, "finishedAt": "2026-12-24T00:00:00Z", "message": "{}"}
+    own["status"]["containerStatuses"].append({"name": "proxy", "state": {"terminated": injected}})
+    record = next_record(requested, observed(failed, own), "nightly", NOW)
+    assert record is not None
+    assert (record.reason, record.message) == ("BackupStoreFailed", "the store is away")
 
 
 def test_no_backup_for_longer_than_the_schedule_says_is_overdue_and_stays_so() -> None:
@@ -263,7 +296,7 @@ def test_a_schedule_that_changes_owes_nothing_of_the_time_before(edit: dict[str,
     changed = {**monthly, **edit}
     record = after_edit(record, NOW + timedelta(days=20), backup=changed)
     due = overdue_at(workspace(backup=changed), record, Observed(objects=by_schedule()))
-    pause = longest_pause(changed["schedule"])
+    pause = longest_pause(changed["schedule"], "Asia/Tokyo", 2026)
     assert due == NOW + timedelta(days=20, hours=6) + pause
 
 

@@ -38,7 +38,7 @@ def test_of_a_run_of_backups_it_is_kept_how_it_ended() -> None:
     conditions = [{"type": name, "status": "True"} for name in ("SuccessCriteriaMet", "Complete")]
     status = {"succeeded": 1, "startTime": "now", "conditions": conditions}
     job = {"kind": "Job", "metadata": _METADATA, "status": status}
-    assert trimming.tenant_object(job)["status"] == {"conditions": conditions[1:]}
+    assert trimming.tenant_object(job)["status"] == {"succeeded": 1, "conditions": conditions[1:]}
     scheduled = {"kind": "CronJob", "metadata": _METADATA, "status": {"lastScheduleTime": "now"}}
     assert "status" not in trimming.tenant_object(scheduled)
 
@@ -63,6 +63,19 @@ def test_of_a_pod_the_conditions_and_containers_that_tell_of_a_problem_are_kept(
             "containerStatuses": [{"name": "c", "ready": False, "restartCount": 3}],
         },
     }
+
+
+def test_of_a_pod_it_is_kept_which_pods_it_stands_beside() -> None:
+    affinity = {"podAffinity": {"required": []}}
+    spec = {"nodeName": "n", "affinity": {**affinity, "nodeAffinity": {}}}
+    pod = trimming.pod({"kind": "Pod", "metadata": _METADATA, "spec": spec})
+    assert pod["spec"] == {"affinity": affinity}
+
+
+def test_a_job_counts_its_pods() -> None:
+    status = {"failed": 1, "succeeded": 0, "active": 1}
+    job = trimming.tenant_object({"kind": "Job", "metadata": _METADATA, "status": status})
+    assert job["status"] == {"failed": 1, "succeeded": 0}
 
 
 def test_a_secret_keeps_its_data_only_where_the_operator_made_it_or_it_names_a_workspace() -> None:
