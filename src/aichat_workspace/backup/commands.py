@@ -68,7 +68,8 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
     def sealed(manifest: bytes) -> bytes:
         return seal(settings.credentials, settings.passphrase, manifest)
 
-    with settings.store.create(retention.object_name(name)) as sink:
+    # What the second raises, the first does not store.
+    with settings.store.create(retention.object_name(name)) as sink, swap.unreplaced(settings.data):
         counted = _CountingSink(sink)
         archive.write_archive(counted, snapshot(settings.data, settings.scratch), describe, sealed)
     try:

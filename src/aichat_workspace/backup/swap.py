@@ -9,7 +9,8 @@ swap is. Until one is called `verified`, the old data counts; from then on the n
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,7 +18,9 @@ from typing import Final
 
 import structlog
 
+from aichat_workspace.backup.data_folder import DATABASE
 from aichat_workspace.backup.durable import sync_folder, sync_tree
+from aichat_workspace.backup.errors import DataChangedError
 from aichat_workspace.domain import names
 
 _UNPACKED: Final = "unpacked"
@@ -71,6 +74,31 @@ def replace(data: Path, name: str, unpack: Callable[[Path], None]) -> None:
 def is_unfinished(data: Path) -> bool:
     """Whether a restore goes on, or was killed."""
     return _is_folder(data / names.RESTORE_STAGING)
+
+
+@contextmanager
+def unreplaced(data: Path) -> Iterator[None]:
+    """Raises DataChangedError at the end if a restore has begun meanwhile, also if it has ended."""
+    database = data / DATABASE
+    try:
+        # Only a name: to close it takes no lock of SQLite's away, as open(2) says of O_PATH.
+        descriptor = os.open(database, os.O_PATH | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        descriptor = None
+    try:
+        yield
+        # A file that is open keeps its number.
+        before = os.fstat(descriptor) if descriptor is not None else None
+        after = database.lstat() if database.exists() else None
+        is_same = before is None or (after is not None and os.path.samestat(before, after))
+        if is_unfinished(data) or not is_same:
+            raise DataChangedError(
+                "a restore began while the data was copied, so the copy may be of the old and the "
+                "new: make a backup once it has ended"
+            )
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def recover(data: Path) -> Recovery:
