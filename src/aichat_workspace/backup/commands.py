@@ -68,7 +68,8 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
     def sealed(manifest: bytes) -> bytes:
         return seal(settings.credentials, settings.passphrase, manifest)
 
-    with settings.store.create(retention.object_name(name)) as sink:
+    # What the second raises, the first does not store.
+    with settings.store.create(retention.object_name(name)) as sink, swap.unreplaced(settings.data):
         counted = _CountingSink(sink)
         archive.write_archive(counted, snapshot(settings.data, settings.scratch), describe, sealed)
     try:
@@ -130,7 +131,8 @@ def restore(
 ) -> archive.Contents:
     """Replace the data folder's content by a backup's, once all of it is verified.
 
-    The chat must not run. Raises BackupError: then the old data is in place.
+    The chat must not run. Raises BackupError: then the data is as it was, or that of a restore that
+    was killed before (swap.recover).
     """
     if not settings.workspace and not from_another_workspace:
         raise BackupError("set BACKUP_WORKSPACE to restore: the backup has to be its own")
@@ -143,7 +145,7 @@ def restore(
         if not from_another_workspace:
             _require_own(contents[0].manifest, settings.workspace)
 
-    swap.replace(settings.data, unpack)
+    swap.replace(settings.data, name, unpack)
     return contents[0]
 
 

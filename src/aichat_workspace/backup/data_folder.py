@@ -31,7 +31,7 @@ _LEFT_OUT: Final = frozenset(
     }
 )
 # Everywhere else a person may have uploaded a database, or what begins like one: files like others.
-_DATABASE: Final = "webui.db"
+DATABASE: Final = "webui.db"
 _INDEXES: Final = "vector_db"
 _SQLITE: Final = b"SQLite format 3\x00"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
@@ -92,7 +92,7 @@ def _entries(data: Path, folder: Path) -> list[os.DirEntry[str]]:
 
 def _is_database(data: Path, path: str) -> bool:
     if not path.startswith(f"{_INDEXES}/"):
-        return path == _DATABASE
+        return path == DATABASE
     try:
         with (data / path).open("rb") as file:
             return file.read(len(_SQLITE)) == _SQLITE

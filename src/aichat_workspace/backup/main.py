@@ -50,16 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command: str = options.pop("command")
     try:
         result = _COMMANDS[command](os.environ, **options)
-    except BackupError as error:
-        result = {"error": error.code, "message": str(error)}
-    except OSError as error:
-        message = f"{error}. See that the volumes are mounted, {_FIX}"
-        result = {"error": _VOLUME_FAILED, "message": message}
+    except (BackupError, OSError) as error:
+        result = _failure(error)
     sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
     _tell_kubelet(result, Path(os.environ.get("BACKUP_TERMINATION_LOG", _TERMINATION_LOG)))
     if "error" in result:
         _log.error("failed", **result)
         sys.exit(_UNFINISHED if _is_unfinished(command, os.environ) else _FAILED)
+
+
+def _failure(error: BackupError | OSError) -> dict[str, Any]:
+    if isinstance(error, BackupError):
+        return {"error": error.code, "message": str(error)}
+    message = f"{error}. See that the volumes are mounted, {_FIX}"
+    return {"error": _VOLUME_FAILED, "message": message}
 
 
 def _parser() -> ArgumentParser:
@@ -127,8 +131,15 @@ def _verify(environment: Mapping[str, str], name: str) -> dict[str, Any]:
 def _restore(
     environment: Mapping[str, str], name: str, *, from_another_workspace: bool
 ) -> dict[str, Any]:
+    """`replaced` is the backup that a restore which was killed before has put in place."""
     settings = Settings.read(environment)
-    contents = commands.restore(settings, name, from_another_workspace=from_another_workspace)
+    installed = swap.recover(settings.data).installed
+    if installed == name:
+        return {"name": name}
+    try:
+        contents = commands.restore(settings, name, from_another_workspace=from_another_workspace)
+    except (BackupError, OSError) as error:
+        return {**_failure(error), **({"replaced": installed} if installed else {})}
     return _summary(contents.manifest)
 
 
@@ -159,7 +170,9 @@ def _write_secret(path: Path, contents: Contents) -> None:
 
 
 def _recover(environment: Mapping[str, str]) -> dict[str, Any]:
-    return {"recovered": swap.recover(data_folder(environment))}
+    recovery = swap.recover(data_folder(environment))
+    replaced = {"replaced": recovery.installed} if recovery.installed else {}
+    return {"recovered": recovery.was_unfinished, **replaced}
 
 
 def _is_unfinished(command: str, environment: Mapping[str, str]) -> bool:

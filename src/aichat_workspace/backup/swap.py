@@ -9,27 +9,44 @@ swap is. Until one is called `verified`, the old data counts; from then on the n
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 import structlog
 
+from aichat_workspace.backup.data_folder import DATABASE
 from aichat_workspace.backup.durable import sync_folder, sync_tree
+from aichat_workspace.backup.errors import DataChangedError
 from aichat_workspace.domain import names
 
 _UNPACKED: Final = "unpacked"
 _VERIFIED: Final = "verified"
 _INSTALLING: Final = "installing"
 _OLD: Final = "old"
+_NAME: Final = "name"
+"""The file with the backup's name, there from before `verified` until after the old data."""
 # The last is the file system's own.
 _STAYS: Final = frozenset({names.RESTORE_STAGING, names.RESTORE_LEFTOVERS, "lost+found"})
 _log: Final = structlog.get_logger()
 
 
-def replace(data: Path, unpack: Callable[[Path], None]) -> None:
-    """Fill a new folder by `unpack`, and swap it in unless that raises.
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a restore that had not ended became."""
+
+    was_unfinished: bool
+    """Whether there was any."""
+    installed: str = ""
+    """The backup whose data are in place now; empty where they are the old ones, or where an older
+    version of the program had not written its name."""
+
+
+def replace(data: Path, name: str, unpack: Callable[[Path], None]) -> None:
+    """Fill a new folder by `unpack`, and swap it in as that backup's unless that raises.
 
     Raises OSError, before anything is moved, for a folder that this user may not move.
     """
@@ -43,9 +60,14 @@ def replace(data: Path, unpack: Callable[[Path], None]) -> None:
     except BaseException:
         recover(data)
         raise
+    with (unpacked.parent / _NAME).open("w") as file:
+        file.write(name)
+        file.flush()
+        os.fsync(file.fileno())
     sync_tree(unpacked)  # the name below must not last where these do not
-    unpacked.rename(data / names.RESTORE_STAGING / _VERIFIED)
-    sync_folder(data / names.RESTORE_STAGING)
+    sync_folder(unpacked.parent)
+    unpacked.rename(unpacked.parent / _VERIFIED)
+    sync_folder(unpacked.parent)
     recover(data)
 
 
@@ -54,13 +76,38 @@ def is_unfinished(data: Path) -> bool:
     return _is_folder(data / names.RESTORE_STAGING)
 
 
-def recover(data: Path) -> bool:
-    """End a swap that was verified, or remove one that was not. Return whether there was any."""
+@contextmanager
+def unreplaced(data: Path) -> Iterator[None]:
+    """Raises DataChangedError at the end if a restore has begun meanwhile, also if it has ended."""
+    database = data / DATABASE
+    try:
+        # Only a name: to close it takes no lock of SQLite's away, as open(2) says of O_PATH.
+        descriptor = os.open(database, os.O_PATH | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        descriptor = None
+    try:
+        yield
+        # A file that is open keeps its number.
+        before = os.fstat(descriptor) if descriptor is not None else None
+        after = database.lstat() if database.exists() else None
+        is_same = before is None or (after is not None and os.path.samestat(before, after))
+        if is_unfinished(data) or not is_same:
+            raise DataChangedError(
+                "a restore began while the data was copied, so the copy may be of the old and the "
+                "new: make a backup once it has ended"
+            )
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def recover(data: Path) -> Recovery:
+    """End a swap that was verified, or remove one that was not."""
     sweep(data)
     staging = data / names.RESTORE_STAGING
     if not _is_folder(staging):  # people of the chat can make files of any name
         staging.unlink(missing_ok=True)
-        return False
+        return Recovery(was_unfinished=False)
     _open_up(staging)
     verified, installing = staging / _VERIFIED, staging / _INSTALLING
     if _is_folder(verified):
@@ -77,8 +124,20 @@ def recover(data: Path) -> bool:
             path.rename(data / path.name)
         sync_folder(data)
         installing.rmdir()
+    installed = _installed(staging)
+    if not installed:
+        (staging / _NAME).unlink(missing_ok=True)  # before what says that it was not verified
+    _discard(data, staging / _OLD)
     _discard(data, staging)
-    return True
+    return Recovery(was_unfinished=True, installed=installed)
+
+
+def _installed(staging: Path) -> str:
+    """Return the backup that is in place; empty where the old data is."""
+    name = staging / _NAME
+    if _is_folder(staging / _UNPACKED) or name.is_symlink() or not name.is_file():
+        return ""
+    return name.read_text()
 
 
 def sweep(data: Path) -> None:

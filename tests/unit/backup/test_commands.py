@@ -7,11 +7,17 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aichat_workspace.backup import commands
-from aichat_workspace.backup.errors import BackupError, InvalidArchiveError, StoreError
+from aichat_workspace.backup.errors import (
+    BackupError,
+    DataChangedError,
+    InvalidArchiveError,
+    StoreError,
+)
 from aichat_workspace.backup.settings import Settings
 from aichat_workspace.backup.stores.store import Sink, Source, Store, StoredObject
 from aichat_workspace.backup.stores.volume import VolumeStore
@@ -169,6 +175,25 @@ def test_no_backup_is_made_in_the_midst_of_a_restore(settings: Settings) -> None
     with pytest.raises(BackupError, match=r"a restore has not ended.*: run recover"):
         create(settings)
     assert settings.store.objects() == ()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_backup_beside_which_a_restore_began_does_not_count(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, *, ended: bool
+) -> None:
+    backup, write_archive = create(settings), commands.archive.write_archive
+
+    def restore_meanwhile(*arguments: Any) -> None:
+        write_archive(*arguments)
+        if ended:
+            commands.restore(settings, backup.name)
+        else:
+            (settings.data / names.RESTORE_STAGING).mkdir()
+
+    monkeypatch.setattr(commands.archive, "write_archive", restore_meanwhile)
+    with pytest.raises(DataChangedError, match="a restore began while the data was copied"):
+        create(settings, 1)
+    assert [item.name for item in commands.backups(settings.store)] == [backup.name]
 
 
 def test_what_people_call_like_a_restore_stops_no_backup(settings: Settings) -> None:

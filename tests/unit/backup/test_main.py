@@ -112,6 +112,36 @@ def test_a_restore_that_left_neither_the_old_nor_the_new_data_has_an_exit_code_o
     assert read_chat(data) == restored(before)
 
 
+def kill_after_verifying(data: Path, name: str) -> None:
+    """Leave a restore of that backup as a kill does once its data is verified."""
+    staging = data / names.RESTORE_STAGING
+    write_chat(staging / "verified", "of the backup")
+    (staging / "name").write_text(name)
+
+
+def test_a_restore_that_was_killed_when_verified_ends_well_without_its_backup(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "20261130T030000Z-00000001"
+    kill_after_verifying(data, name)
+    assert run(capsys, "restore", name) == {"name": name}
+    assert read_chat(data)["uploads/3f2a_report.pdf"] == b"of the backup"
+
+
+def test_a_restore_that_fails_says_which_other_backup_it_has_put_in_place(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "20261130T030000Z-00000002"
+    kill_after_verifying(data, other)
+    with pytest.raises(SystemExit) as exit_code:
+        main(["restore", "absent"])
+    assert exit_code.value.code == 1
+    assert termination(data)["replaced"] == other
+    capsys.readouterr()
+    kill_after_verifying(data, other)
+    assert run(capsys, "recover") == {"recovered": True, "replaced": other}
+
+
 def test_a_long_message_is_cut_in_the_pods_status(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

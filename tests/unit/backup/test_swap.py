@@ -13,6 +13,8 @@ from tests.chat_data import read_chat, write_chat
 from tests.killing import count_steps, kill_at
 from tests.unprivileged import run_unprivileged
 
+NAME = "20261130T030000Z-00000001"
+
 
 def unpack_new(folder: Path) -> None:
     write_chat(folder, "new")
@@ -21,7 +23,7 @@ def unpack_new(folder: Path) -> None:
 def test_the_new_data_replaces_the_old(tmp_path: Path) -> None:
     write_chat(tmp_path / "data", "old")
     (tmp_path / "data" / "only-old").touch()
-    swap.replace(tmp_path / "data", unpack_new)
+    swap.replace(tmp_path / "data", NAME, unpack_new)
     write_chat(tmp_path / "expected", "new")
     assert read_chat(tmp_path / "data") == read_chat(tmp_path / "expected")
     assert not (tmp_path / "data" / names.RESTORE_STAGING).exists()
@@ -36,19 +38,19 @@ def test_data_that_is_refused_replaces_nothing(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        swap.replace(tmp_path, refuse)
+        swap.replace(tmp_path, NAME, refuse)
     assert read_chat(tmp_path) == before
 
 
 def test_the_file_systems_own_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
-    swap.replace(tmp_path, unpack_new)
+    swap.replace(tmp_path, NAME, unpack_new)
     assert (tmp_path / "lost+found").is_dir()
 
 
 def test_there_is_nothing_to_recover_without_a_swap(tmp_path: Path) -> None:
     write_chat(tmp_path, "old")
-    assert not swap.recover(tmp_path)
+    assert not swap.recover(tmp_path).was_unfinished
 
 
 def unpack_file(folder: Path) -> None:
@@ -70,7 +72,7 @@ def test_a_folder_that_people_closed_stops_no_restore(
     (folder / "below").mkdir(parents=True)
     (folder / "file").touch()
     folder.chmod(mode)
-    run_unprivileged(lambda: swap.replace(Path("data"), unpack_file), tmp_path)
+    run_unprivileged(lambda: swap.replace(Path("data"), NAME, unpack_file), tmp_path)
     assert names_in(tmp_path / "data") == ["new"]
 
 
@@ -91,7 +93,7 @@ def test_a_folder_of_another_user_is_refused_before_anything_is_moved(tmp_path: 
 
     def refused() -> None:
         with pytest.raises(PermissionError, match="foreign"):
-            swap.replace(Path("data"), unpack_file)
+            swap.replace(Path("data"), NAME, unpack_file)
 
     (tmp_path / "data" / "foreign").mkdir()
     run_unprivileged(refused, tmp_path, foreign=tmp_path / "data" / "foreign")
@@ -109,10 +111,10 @@ def test_what_people_call_like_our_own_folders_is_removed(
     write_chat(tmp_path, "old")
     make(tmp_path / name)
     assert not swap.is_unfinished(tmp_path)
-    assert not swap.recover(tmp_path)
+    assert not swap.recover(tmp_path).was_unfinished
     assert name not in names_in(tmp_path)
     make(tmp_path / name)
-    swap.replace(tmp_path, unpack_new)
+    swap.replace(tmp_path, NAME, unpack_new)
     assert name not in names_in(tmp_path)
 
 
@@ -126,9 +128,9 @@ def test_old_data_that_can_not_be_removed_stops_no_chat_and_is_removed_later(
         broken.setattr("aichat_workspace.backup.swap.shutil.rmtree", fail)
         for _ in range(2):
             write_chat(tmp_path / "old", "old")
-            swap.replace(tmp_path, unpack_new)
+            swap.replace(tmp_path, NAME, unpack_new)
             assert not swap.is_unfinished(tmp_path)
-    assert names_in(tmp_path / names.RESTORE_LEFTOVERS) == ["0", "1"]
+    assert names_in(tmp_path / names.RESTORE_LEFTOVERS) == ["0", "1", "2", "3"]
     swap.recover(tmp_path)
     assert names.RESTORE_LEFTOVERS not in names_in(tmp_path)
 
@@ -140,13 +142,17 @@ def test_a_swap_that_is_killed_at_any_step_leaves_the_old_or_the_new_data(tmp_pa
     old, new = read_chat(tmp_path / "expected-old"), read_chat(tmp_path / "expected-new")
     whole = tmp_path / "whole"
     write_chat(whole, "old")
-    steps = count_steps(partial(swap.replace, whole, unpack_new), whole)
+    steps = count_steps(partial(swap.replace, whole, NAME, unpack_new), whole)
     for step in range(steps):
         data = tmp_path / str(step)
         write_chat(data, "old")
-        kill_at(partial(swap.replace, data, unpack_new), data, step)
-        swap.recover(data)
+        kill_at(partial(swap.replace, data, NAME, unpack_new), data, step)
+        recovery = swap.recover(data)
         outcomes.append({str(old): "old", str(new): "new"}[str(read_chat(data))])
+        if recovery.installed:
+            assert recovery.installed == NAME
+            assert outcomes[-1] == "new"
+
     switch = outcomes.index("new")
     assert outcomes == ["old"] * switch + ["new"] * (steps - switch)
 

@@ -19,7 +19,12 @@ from aichat_workspace.domain.kubernetes.jobs import is_controlled, pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
 from aichat_workspace.domain.kubernetes.pods import has_node, is_over
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.planning.run_ends import failure_of, is_result, why_waiting
+from aichat_workspace.domain.planning.run_ends import (
+    failure_of,
+    is_result,
+    replaced_by,
+    why_waiting,
+)
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.context import BACKUP, OLLAMA, OPENWEBUI, DataRun
@@ -227,7 +232,8 @@ def _follow(
             message = f"waits for the last word of Job {name}"  # the pods' watch may be behind
             return RestorePlan(_with_message(record, message), True)
         case JobState.FAILED if is_result(job):
-            failed = _failed(record, failure_of(job, pods), job_ends.ended_at(job))
+            problem = failure_of(job, pods)
+            failed = _failed(record, problem, job_ends.ended_at(job), replaced_by(pods))
             return _at_rest(workspace, observed, failed)
         case _:
             # The data may be neither the old nor the new: the program ends what it began.
@@ -338,10 +344,16 @@ def _done(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
     return _ended(record, BackupState.DONE, ended, Problem(Reason.RESTORED, message))
 
 
-def _failed(record: RestoreRecord, problem: Problem, ended: datetime | None) -> RestoreRecord:
+def _failed(
+    record: RestoreRecord, problem: Problem, ended: datetime | None, replaced: str
+) -> RestoreRecord:
+    data = (
+        f"wholly that of backup {replaced}, whose restore was killed before and ended first"
+        if replaced
+        else "as it was before"
+    )
     message = (
-        f"{problem.message}; the data is as it was before. Once it is mended, change "
-        "spec.restore.request"
+        f"{problem.message}; the data is {data}. Once it is mended, change spec.restore.request"
     )
     return _ended(record, BackupState.FAILED, ended, replace(problem, message=message))
 

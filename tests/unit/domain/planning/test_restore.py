@@ -195,6 +195,17 @@ STEPS = {
         is_stopped=False,
         message="data/webui.db is torn; the data is as it was before",
     ),
+    "the program refused, after it had ended another restore that was killed": Step(
+        record(run=RUN),
+        (
+            job(RUN, "Failed", "PodFailurePolicy"),
+            ended(job(RUN), 1, {**FAILED_RESULT, "replaced": "another"}),
+        ),
+        STOPPED,
+        BackupState.FAILED,
+        is_stopped=False,
+        message="torn; the data is wholly that of backup another, whose restore was killed",
+    ),
     "the program refused, and its pod is gone": Step(
         record(run=RUN),
         (job(RUN, "Failed", "PodFailurePolicy"),),
