@@ -158,8 +158,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "restore_last": "Restore:",
         "restore_title": "Restore a backup of {name}?",
         "restore_replaces": "The chats, people and documents that the workspace has now are"
-        " replaced by those of the backup, for good. The chat stops meanwhile, and people sign in"
-        " again. Models and settings stay.",
+        " replaced by those of the backup, for good. The chat stops meanwhile. People stay signed"
+        " in, unless the workspace was made anew since the backup. Models and settings stay.",
         "restore_now": "Restore backup",
         "clone": "Clone…",
         "clone_title": "Clone {name}",

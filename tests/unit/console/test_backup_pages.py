@@ -1,10 +1,12 @@
 """Backups on a workspace's page, and the pages that restore and clone."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
 
 from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.foundation.states import RUNS
 from tests.fakes.console import TEAM, ConsoleWorld
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
@@ -27,11 +29,16 @@ SCHEDULED: Final = {"schedule": "30 2 * * *", "timeZone": "Europe/Paris", "keep"
 
 
 def put_backups(
-    world: ConsoleWorld, *, destinations: bool = True, restore: Any = None, **record: Any
+    world: ConsoleWorld,
+    *,
+    destinations: bool = True,
+    restore: Any = None,
+    conditions: Sequence[dict[str, Any]] = (),
+    **record: Any,
 ) -> None:
     """Let the workspace have backups, and the platform a destination."""
     spec: dict[str, Any] = {"models": ["gemma2:2b"], "backup": SCHEDULED}
-    status = {"phase": "Ready", "backup": RECORD | record} | (
+    status = {"phase": "Ready", "backup": RECORD | record, "conditions": [*conditions]} | (
         {"restore": restore} if restore else {}
     )
     world.put(resource(NAME, team=TEAM, spec=spec, status=status, version=5))
@@ -84,6 +91,23 @@ class TestCard:
         assert message in page.text
         assert page.text.count(HOSTILE) == 4
         assert page.tags.count("img") == 0
+
+    async def test_backups_that_are_overdue_need_somebody_although_the_last_run_was_well(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        overdue = {
+            "type": "BackedUp",
+            "status": "False",
+            "reason": "BackupOverdue",
+            "message": "a backup is overdue",
+        }
+        put_backups(world, conditions=[overdue])
+        page = await browser.http.get(PATH + QUERY)
+        card = page.text.partition('id="backups"')[2].partition("</section>")[0]
+        assert RUNS["Failed"].word in card
+        assert RUNS["Done"].word not in card
+        assert '<p class="error">' in card
+        assert "a backup is overdue" in card
 
     async def test_who_may_only_look_is_offered_nothing(
         self, browser: Browser, world: ConsoleWorld

@@ -26,6 +26,15 @@ class BackupDocument(BackupEntry):
     )
 
 
+class LastRun(ApiModel):
+    """How the last run that makes a backup went or goes."""
+
+    state: BackupState = Field(description="How it went: Running, Done or Failed.")
+    finished_at: datetime | None = Field(description="When it ended; null while it runs.")
+    reason: str = Field(description="Why it failed, in one word; else empty.")
+    message: str = Field(description="What is wrong and what to do; else empty.")
+
+
 class BackupList(ApiModel):
     """The backups of a workspace, when they are made, and how the last run went."""
 
@@ -45,10 +54,15 @@ class BackupList(ApiModel):
             "keep": 7,
             "isWaiting": False,
             "state": "Done",
-            "succeededAt": "2026-12-01T02:30:09Z",
-            "finishedAt": "2026-12-01T02:30:09Z",
             "reason": "",
             "message": "",
+            "succeededAt": "2026-12-01T02:30:09Z",
+            "lastRun": {
+                "state": "Done",
+                "finishedAt": "2026-12-01T02:30:09Z",
+                "reason": "",
+                "message": "",
+            },
         }
     )
 
@@ -62,12 +76,16 @@ class BackupList(ApiModel):
     keep: int | None = Field(description="How many stay; null for a workspace without backups.")
     is_waiting: bool = Field(description="Whether one was asked for whose run has not begun.")
     state: BackupState | None = Field(
-        description="How the last run went or goes; null before the first."
+        description="How backups are: Running while one is being made; Failed where the condition "
+        "BackedUp is False, also where one is overdue or has no place; else as the last run went, "
+        "and null before the first."
+    )
+    reason: str = Field(description="Why they fail, in one word; else empty.")
+    message: str = Field(
+        description="What is wrong and what to do, or what a run waits for; else empty."
     )
     succeeded_at: datetime | None = Field(description="When a backup was last made; null: never.")
-    finished_at: datetime | None = Field(description="When the last run ended; null: never.")
-    reason: str = Field(description="Why the last run failed, in one word; else empty.")
-    message: str = Field(description="What is wrong and what to do; else empty.")
+    last_run: LastRun | None = Field(description="How the last run went; null before the first.")
 
 
 class RestoreRequest(RequestBody):

@@ -20,7 +20,8 @@ from aichat_workspace.cli.command import (
 )
 from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.output import Format, print_result
-from aichat_workspace.cli.render.backups import backup_table, record_of
+from aichat_workspace.cli.render.backups import backup_table
+from aichat_workspace.cli.render.workspaces import record_of
 from aichat_workspace.cli.session import Session
 
 _REPLACES: Final = (

@@ -61,8 +61,10 @@ class TestBackups:
         assert document["items"][0]["madeAt"] == "2026-12-01T02:30:00Z"
 
     def test_a_failed_run_says_why(self, world: World) -> None:
-        put_backups(world, record={"state": "Failed", "message": "the store refuses"})
-        assert "the last run failed: the store refuses" in world.run("backups", "red-chat").out
+        failed = {"state": "Failed", "reason": "RunFailed", "message": "the store refuses"}
+        put_backups(world, record=failed)
+        shown = world.run("backups", "red-chat").out
+        assert "backups need you: the store refuses" in shown
 
     def test_the_shell_completes_their_names(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -170,11 +172,26 @@ class TestWaiting:
         assert backup_runs.restore_failure(restored("Failed", {"backup": NEW}, up)) == ""
 
 
-def test_the_report_and_the_wide_table_say_when_it_was_last_backed_up(world: World) -> None:
+def test_the_report_and_the_wide_table_say_that_the_last_run_failed(world: World) -> None:
     put_backups(world, record={"state": "Failed", "message": "the store refuses"})
-    report = world.run("describe", "red-chat").out
-    assert "the last run failed: the store refuses" in report
+    assert "ago; the store refuses" in world.run("describe", "red-chat").out
     assert "▲ failed" in world.run("get", "red-chat", "-o", "wide").out
+
+
+def test_backups_that_are_overdue_after_a_good_run_are_a_problem_everywhere(world: World) -> None:
+    overdue = {
+        **condition("BackedUp", "False", "a backup is overdue"),
+        "reason": "BackupOverdue",
+    }
+    conditions = [*READY_STATUS["conditions"], overdue]
+    world.put(
+        spec={"backup": {"schedule": "@daily"}},
+        status={**READY_STATUS, "conditions": conditions, "backup": RECORD},
+    )
+    assert "backups need you: a backup is overdue" in world.run("backups", "red-chat").out
+    assert "ago; a backup is overdue" in world.run("describe", "red-chat").out
+    assert "▲ failed" in world.run("get", "red-chat", "-o", "wide").out
+    assert "red-chat: a backup is overdue" in world.run("doctor").out
 
 
 def test_a_workspace_that_was_never_backed_up_has_a_dash(world: World) -> None:
