@@ -95,8 +95,8 @@ def test_the_same_request_again_makes_no_second_workspace(creator: Api) -> None:
 
 
 def test_a_workspace_that_nobody_has_used_was_asked_and_has_no_time(creator: Api) -> None:
-    document = follow(creator, lambda document: "asOf" in document["status"].get("activity", {}))
-    assert document["status"]["activity"].keys() == {"asOf", "message"}
+    document = follow(creator, lambda document: "askedAt" in document["status"].get("activity", {}))
+    assert document["status"]["activity"].keys() == {"askedAt", "message"}
     assert document["status"]["activity"]["message"] == ""
 
 
@@ -248,10 +248,10 @@ def test_probes_and_metrics_are_not_reached_from_outside(lead: Api) -> None:
 def test_a_prompt_by_the_api_is_an_activity(creator: Api) -> None:
     before = time.time()
     prompted(creator)
-    document = follow(creator, lambda document: "lastActivity" in document["status"]["activity"])
-    moment = datetime.fromisoformat(document["status"]["activity"]["lastActivity"]).timestamp()
+    document = follow(creator, lambda document: "usedAt" in document["status"]["activity"])
+    moment = datetime.fromisoformat(document["status"]["activity"]["usedAt"]).timestamp()
     assert before - 3_600 < moment <= time.time(), "one write in an hour notes it"
-    shown = creator.call("GET", "/workspaces?sort=-lastActivity&fields=name").document["items"]
+    shown = creator.call("GET", "/workspaces?sort=-usedAt&fields=name").document["items"]
     assert shown[0] == {"name": NAME}
 
 
@@ -276,7 +276,7 @@ def test_a_workspace_is_suspended_and_resumed(creator: Api) -> None:
     follow(creator, lambda document: document["status"]["phase"] == "Ready")
     assert ANSWER in prompted(creator)["reply"]
     written = chatted.strftime("%Y-%m-%dT%H:%M:%SZ")
-    follow(creator, lambda document: document["status"]["activity"]["lastActivity"] == written)
+    follow(creator, lambda document: document["status"]["activity"]["usedAt"] == written)
     later = (chatted + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for since, names in ((written, []), (later, [{"name": NAME}])):
         listed = creator.call("GET", f"/workspaces?idleSince={since}&q={NAME}&fields=name")

@@ -288,7 +288,7 @@ def _listed_names(node: Node) -> list[str]:
     record = status(node, RESOURCE).get("backup") or {}
     if record.get("request") != "before restores" or record.get("state") != "Done":
         return []
-    return [entry["name"] for entry in record["backups"]]
+    return [entry["name"] for entry in record["items"]]
 
 
 def _restored(node: Node, resource: str, tenant: str, request: str) -> None:
@@ -296,7 +296,7 @@ def _restored(node: Node, resource: str, tenant: str, request: str) -> None:
 
     def is_done() -> bool:
         record = status(node, resource).get("restore") or {}
-        is_own = record.get("restore", {}).get("request", "") == request
+        is_own = record.get("target", {}).get("request", "") == request
         return is_own and record.get("state") == "Done"
 
     eventually(is_done, "the restore is done", 300, lambda: node.story(tenant))

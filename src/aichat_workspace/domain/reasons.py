@@ -926,8 +926,8 @@ class Reason(StrEnum):
             "not suspended and its Jobs get pods."
         ),
     )
-    RUN_FAILED = (
-        "RunFailed",
+    BACKUP_RUN_FAILED = (
+        "BackupRunFailed",
         "AI0441",
         Severity.WARNING,
         (
@@ -946,15 +946,15 @@ class Reason(StrEnum):
             "was made."
         ),
     )
-    DATA_CHANGED = (
-        "DataChanged",
+    BACKUP_DATA_CHANGED = (
+        "BackupDataChanged",
         "AI0443",
         Severity.WARNING,
         "The chat wrote while it was backed up, or a database of it is damaged.",
         "Wait for the next run, at an hour when nobody adds documents; or suspend the workspace.",
     )
-    STORE_FAILED = (
-        "StoreFailed",
+    BACKUP_STORE_FAILED = (
+        "BackupStoreFailed",
         "AI0444",
         Severity.WARNING,
         "The store of backups refused, or did not answer.",
@@ -963,29 +963,29 @@ class Reason(StrEnum):
             "addresses that network policies let through."
         ),
     )
-    VOLUME_FAILED = (
-        "VolumeFailed",
+    BACKUP_VOLUME_FAILED = (
+        "BackupVolumeFailed",
         "AI0445",
         Severity.WARNING,
         "A run can't read or write a volume.",
         "Check that the volume is not full, and that its node and its driver work.",
     )
-    RUN_KILLED = (
-        "RunKilled",
+    BACKUP_RUN_KILLED = (
+        "BackupRunKilled",
         "AI0446",
         Severity.WARNING,
         "The pod of a backup or a restore ended without a result.",
         "Check whether it lacked memory or disk, or its node was lost; the next run is made.",
     )
-    RUN_NOT_STARTED = (
-        "RunNotStarted",
+    BACKUP_RUN_NOT_STARTED = (
+        "BackupRunNotStarted",
         "AI0447",
         Severity.WARNING,
         "The pod of a backup or a restore never ran.",
         "Mend what the message names: an image, a node, a volume or a Secret.",
     )
-    RUN_TIMED_OUT = (
-        "RunTimedOut",
+    BACKUP_RUN_TIMED_OUT = (
+        "BackupRunTimedOut",
         "AI0448",
         Severity.WARNING,
         "A backup or a restore took longer than its deadline.",

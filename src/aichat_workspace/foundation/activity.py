@@ -15,21 +15,21 @@ def brief(
 ) -> str:
     """Return how long ago, in a cell's width: `3h`, `never`, or `not known`."""
     known = activity or {}
-    if last := known.get("lastActivity"):
+    if last := known.get("usedAt"):
         return span(units.seconds_since(str(last), now))
-    return NEVER if known.get("asOf") else UNKNOWN
+    return NEVER if known.get("askedAt") else UNKNOWN
 
 
 def sentence(activity: Mapping[str, Any] | None, now: datetime) -> str:
     """Return how long ago, how old that figure is, and why it is no newer."""
     known = activity or {}
-    last, as_of, message = (known.get(key) for key in ("lastActivity", "asOf", "message"))
-    used = f"{_ago(last, now)} ago" if last else NEVER if as_of else UNKNOWN
+    last, asked_at, message = (known.get(key) for key in ("usedAt", "askedAt", "message"))
+    used = f"{_ago(last, now)} ago" if last else NEVER if asked_at else UNKNOWN
     if message:
-        since = f"unknown for {_ago(as_of, now)}: " if as_of else ""
+        since = f"unknown for {_ago(asked_at, now)}: " if asked_at else ""
         return f"{used}; {since}{message}"
-    is_newer = last and as_of and datetime.fromisoformat(last) > datetime.fromisoformat(as_of)
-    return f"{used}, as of {_ago(as_of, now)} ago" if as_of and not is_newer else used
+    is_newer = last and asked_at and datetime.fromisoformat(last) > datetime.fromisoformat(asked_at)
+    return f"{used}, as of {_ago(asked_at, now)} ago" if asked_at and not is_newer else used
 
 
 def _ago(moment: object, now: datetime) -> str:

@@ -51,7 +51,7 @@ def workspace(cluster: Cluster, api: Served, platform: None, boss: Person) -> It
         answer = client.post("/api/v1/workspaces", json={"team": TEAM, "spec": spec})
         assert answer.status_code == 201, answer.text
         entries = [{"name": name, "sizeBytes": 1, "openWebUI": "0.6.5"} for name in (NEW, OLD)]
-        status = {"phase": "Ready", "backup": {"state": "Done", "backups": entries}}
+        status = {"phase": "Ready", "backup": {"state": "Done", "items": entries}}
         patch = yaml.safe_dump({"status": status})
         cluster.kubectl(
             *("patch", "aiws", NAME, "-n", TEAM, "--subresource=status", "--type=merge"),

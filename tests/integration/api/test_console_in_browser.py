@@ -131,7 +131,7 @@ def test_a_backup_is_asked_for_and_restored_once_the_name_is_typed(
     name, backup = f"backed-up-{'by' if has_script else 'without'}-script", _BACKUP["name"]
     cluster.apply(platform({"backup": _PLACES}))
     sample = console_samples.ready(name, models=["gemma2:2b"], team=TEAM)
-    sample["status"]["backup"] = {"state": "Done", "backups": [_BACKUP]}
+    sample["status"]["backup"] = {"state": "Done", "items": [_BACKUP]}
     console_samples.put(cluster, sample)
     with chromium.new_context(base_url=api.url, java_script_enabled=has_script) as context:
         page = context.new_page()

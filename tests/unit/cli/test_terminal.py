@@ -218,7 +218,7 @@ def test_a_restore_says_what_is_replaced_asks_and_follows(world: World) -> None:
     s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
     destinations = [{"name": "offsite", "s3": s3}]
     world.put_platform(backup={"destinations": destinations, "passphraseSecretName": "phrase"})
-    backups = {"state": "Done", "backups": [{"name": _BACKUP, "sizeBytes": 1}]}
+    backups = {"state": "Done", "items": [{"name": _BACKUP, "sizeBytes": 1}]}
     world.put(status={**READY_STATUS, "backup": backups})
     refused = Screen(world, "restore", "red-chat", _BACKUP)
     refused.wait_for("[y/N] ")
@@ -237,7 +237,7 @@ def test_a_restore_says_what_is_replaced_asks_and_follows(world: World) -> None:
         condition("Ready", observedGeneration=2),
     ]
     status = {**READY_STATUS, "observedGeneration": 2, "conditions": conditions}
-    status["restore"] = {"restore": restore, "state": "Done"}
+    status["restore"] = {"target": restore, "state": "Done"}
     spec = {"models": ["gemma2:2b"], "restore": restore}
     world.put(version=900, generation=2, spec=spec, status=status)
     assert screen.end() == 0

@@ -20,7 +20,7 @@ RECORD: Final[dict[str, Any]] = {
     "request": "",
     "destination": "offsite",
     "succeededAt": "2026-12-01T02:30:09Z",
-    "backups": [
+    "items": [
         {"name": NEW, "sizeBytes": 3 * 2**20, "openWebUI": "0.6.5"},
         {"name": OLD, "sizeBytes": 2 * 2**20},
     ],
@@ -84,9 +84,9 @@ class TestCard:
         self, browser: Browser, world: ConsoleWorld
     ) -> None:
         backups = [{"name": HOSTILE, "sizeBytes": 1, "openWebUI": HOSTILE}]
-        restore = {"state": "Failed", "message": HOSTILE, "restore": {"backup": OLD}}
+        restore = {"state": "Failed", "message": HOSTILE, "target": {"backup": OLD}}
         message = f"no room {HOSTILE}"
-        put_backups(world, state="Failed", message=message, backups=backups, restore=restore)
+        put_backups(world, state="Failed", message=message, items=backups, restore=restore)
         page = await browser.open(PATH + QUERY)
         assert message in page.text
         assert page.text.count(HOSTILE) == 4
@@ -122,7 +122,7 @@ class TestCard:
     async def test_without_a_destination_no_backup_is_offered(
         self, browser: Browser, world: ConsoleWorld
     ) -> None:
-        put_backups(world, destinations=False, backups=[])
+        put_backups(world, destinations=False, items=[])
         page = await browser.open(PATH + QUERY)
         assert TEXTS["no_backup_destination"] in page.text
         assert not [form for form in page.forms if "/backup?" in form.action]

@@ -12,19 +12,19 @@ NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
     ("document", "brief", "sentence"),
     [
         (None, "not known", "not known"),
-        ({"asOf": "2026-12-01T11:40:00Z"}, "never", "never, as of 20 min ago"),
+        ({"askedAt": "2026-12-01T11:40:00Z"}, "never", "never, as of 20 min ago"),
         (
-            {"lastActivity": "2026-12-01T09:00:00Z", "asOf": "2026-12-01T11:00:00Z"},
+            {"usedAt": "2026-12-01T09:00:00Z", "askedAt": "2026-12-01T11:00:00Z"},
             "3h",
             "3 h ago, as of 1 h ago",
         ),
         (
-            {"lastActivity": "2026-12-01T11:30:00Z", "asOf": "2026-12-01T11:00:00Z"},
+            {"usedAt": "2026-12-01T11:30:00Z", "askedAt": "2026-12-01T11:00:00Z"},
             "30m",
             "30 min ago",
         ),
         (
-            {"asOf": "2026-11-29T12:00:00Z", "message": "it is away"},
+            {"askedAt": "2026-11-29T12:00:00Z", "message": "it is away"},
             "never",
             "never; unknown for 2 d: it is away",
         ),

@@ -222,12 +222,12 @@ class ListQuery(FieldsQuery):
         "-created",
         "phase",
         "-phase",
-        "lastActivity",
-        "-lastActivity",
+        "usedAt",
+        "-usedAt",
     ] = Field(
         default="name",
         description="The order; a minus turns it round, as `-created` for the youngest first. By "
-        "`lastActivity` those that nobody has used come first. By `phase` or `lastActivity`, a "
+        "`usedAt` those that nobody has used come first. By `phase` or `usedAt`, a "
         "workspace that changes it between two pages may be on both or on none.",
     )
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Workspaces on a page.")

@@ -81,7 +81,7 @@ class WorkspaceUsage(ApiModel):
             ],
             "objects": {"present": 19, "expected": 19},
             "models": [{"name": "gemma2:2b", "state": "Ready", "bytes": 1_629_518_495}],
-            "activity": {"lastActivity": "2026-11-24T16:40:00Z", "asOf": "2026-11-25T08:12:00Z"},
+            "activity": {"usedAt": "2026-11-24T16:40:00Z", "askedAt": "2026-11-25T08:12:00Z"},
         }
     )
 

@@ -43,7 +43,7 @@ _WORKSPACE_EXAMPLE: dict[str, Any] = {
         "url": "https://team-a-aichat.example.org",
         "namespace": {"name": "team-a-aichat", "uid": "5e1f0c0a-7f0b-4b43-8f3e-2c9d1a7b4e22"},
         "modelsReady": "1/1",
-        "activity": {"lastActivity": "2026-11-24T16:40:00Z", "asOf": "2026-11-25T08:12:00Z"},
+        "activity": {"usedAt": "2026-11-24T16:40:00Z", "askedAt": "2026-11-25T08:12:00Z"},
     },
 }
 

@@ -38,7 +38,7 @@ def listed(document: Mapping[str, Any]) -> dict[str, Any]:
     wish = spec or {}
     request = wish.get("request", "")
     return {
-        "items": [_entry(backup) for backup in record.get("backups") or ()],
+        "items": [_entry(backup) for backup in record.get("items") or ()],
         "destination": record.get("destination") or None,
         "schedule": wish.get("schedule", ""),
         "timeZone": wish.get("timeZone", _NO_BACKUP.time_zone),
@@ -236,7 +236,7 @@ def _newest(source: View) -> str:
 
 def _names(view: View) -> list[str]:
     record = view.document["status"].get("backup") or {}
-    return [str(backup["name"]) for backup in record.get("backups") or ()]
+    return [str(backup["name"]) for backup in record.get("items") or ()]
 
 
 def _require_listed(backup: str, view: View) -> None:

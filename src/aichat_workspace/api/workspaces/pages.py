@@ -33,7 +33,7 @@ class SortField(StrEnum):
     TEAM = "team"
     CREATED = "created"
     PHASE = "phase"
-    LAST_ACTIVITY = "lastActivity"
+    USED_AT = "usedAt"
 
 
 _SORT_VALUES: Final[Mapping[SortField, Callable[[View], str]]] = {
@@ -41,7 +41,7 @@ _SORT_VALUES: Final[Mapping[SortField, Callable[[View], str]]] = {
     SortField.TEAM: lambda view: view.team,
     SortField.CREATED: lambda view: str(view.document["created"]),
     SortField.PHASE: lambda view: view.phase,
-    SortField.LAST_ACTIVITY: lambda view: str(_activity(view).get("lastActivity", "")),
+    SortField.USED_AT: lambda view: str(_activity(view).get("usedAt", "")),
 }
 
 
@@ -56,9 +56,9 @@ def is_idle_since(view: View, moment: datetime) -> bool:
     Its chat was asked after that time; one that is suspended has no users.
     """
     activity = _activity(view)
-    as_of, last = activity.get("asOf"), activity.get("lastActivity")
+    asked_at, last = activity.get("askedAt"), activity.get("usedAt")
     is_known = view.phase == Phase.SUSPENDED or bool(
-        as_of and datetime.fromisoformat(as_of) >= moment
+        asked_at and datetime.fromisoformat(asked_at) >= moment
     )
     return (
         is_known

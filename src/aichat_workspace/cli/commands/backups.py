@@ -41,7 +41,7 @@ def complete_backup(invocation: typer.Context, incomplete: str) -> list[str]:
             document = session.api.workspace(str(name), team).document
     except CliError:
         return []
-    names = (str(backup["name"]) for backup in record_of(document).get("backups") or ())
+    names = (str(backup["name"]) for backup in record_of(document).get("items") or ())
     return [backup for backup in names if backup.startswith(incomplete)]
 
 
@@ -74,7 +74,7 @@ def backup(
     session.notes.say(f"{name} {'would be' if dry_run else 'is being'} backed up")
     if wait and not dry_run:
         document = waiting.wait(session, answer.document, waiting.BACKED_UP, seconds)
-        entries = record_of(document or {}).get("backups") or ()
+        entries = record_of(document or {}).get("items") or ()
         for entry in entries[:1]:
             session.out.say(str(entry["name"]))
 

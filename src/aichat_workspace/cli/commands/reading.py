@@ -76,7 +76,7 @@ def list_workspaces(
         typer.Option(
             "--sort",
             metavar="FIELD",
-            help="name, team, created, phase or lastActivity; -created the other way.",
+            help="name, team, created, phase or usedAt; -created the other way.",
         ),
     ] = None,
     output: Output = Format.TABLE,

@@ -60,7 +60,7 @@ def _is_current_restore(document: Json) -> bool:
         tuple((restore or {}).get(field) or "" for field in ("backup", "source", "request"))
         for restore in (
             (document.get("spec") or {}).get("restore"),
-            _restore(document).get("restore"),
+            _restore(document).get("target"),
         )
     )
     return desired == carried_out

@@ -54,7 +54,7 @@ def is_due(workspace: Workspace) -> bool:
     target, record = workspace.spec.restore, workspace.status.restore
     if record is not None and record.state is BackupState.RUNNING:
         return True
-    return target is not None and (record is None or record.restore != target)
+    return target is not None and (record is None or record.target != target)
 
 
 def with_running_restore(workspace: Workspace) -> Workspace:
@@ -63,9 +63,9 @@ def with_running_restore(workspace: Workspace) -> Workspace:
     record = workspace.status.restore
     if record is None or record.state is not BackupState.RUNNING:
         return workspace
-    if workspace.spec.restore == record.restore:
+    if workspace.spec.restore == record.target:
         return workspace
-    spec = workspace.spec.model_copy(update={"restore": record.restore})
+    spec = workspace.spec.model_copy(update={"restore": record.target})
     return workspace.model_copy(update={"spec": spec})
 
 
@@ -76,17 +76,17 @@ def plan_restore(
     on meanwhile."""
     target, record = workspace.spec.restore, workspace.status.restore
     if record is None or record.state is not BackupState.RUNNING:
-        if target is None or (record is not None and record.restore == target):
+        if target is None or (record is not None and record.target == target):
             return _at_rest(workspace, observed, record)
         if obstacle:
             return RestorePlan(record, _is_new(workspace), problem=obstacle)
-        record = RestoreRecord(restore=target, state=BackupState.RUNNING)
+        record = RestoreRecord(target=target, state=BackupState.RUNNING)
     elif not record.run and target is None:  # nothing was touched
         return _at_rest(workspace, observed, _cancelled(record, None))
     elif not record.run and obstacle:
         return RestorePlan(record, _is_new(workspace), problem=obstacle)
-    elif target is not None and target != record.restore:
-        record = RestoreRecord(restore=target, state=BackupState.RUNNING, run=record.run)
+    elif target is not None and target != record.target:
+        record = RestoreRecord(target=target, state=BackupState.RUNNING, run=record.run)
     return _carry_out(workspace, observed, record, obstacle)
 
 
@@ -94,7 +94,7 @@ def _carry_out(
     workspace: Workspace, observed: Observed, record: RestoreRecord, obstacle: Problem | None
 ) -> RestorePlan:
     own_name, is_cancelled = workspace.spec.workspace_name, workspace.spec.restore is None
-    run = (_recovery if is_cancelled else _restore)(own_name, record.restore)
+    run = (_recovery if is_cancelled else _restore)(own_name, record.target)
     job = next((job for job in observed.jobs if _name(job) == run.name), None)
     if job is not None:
         return _follow(job, workspace, observed, record)
@@ -217,9 +217,9 @@ def _is_any_alive(observed: Observed, workspace: str) -> bool:
 
 
 def _done(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
-    message = f"the data is that of backup {record.restore.backup}"
-    if record.restore.source:
-        message += f" of {record.restore.source}"
+    message = f"the data is that of backup {record.target.backup}"
+    if record.target.source:
+        message += f" of {record.target.source}"
     return _ended(record, BackupState.DONE, ended, Problem(Reason.RESTORED, message))
 
 
@@ -235,7 +235,7 @@ def _cancelled(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
     problem = Problem(
         Reason.RESTORE_CANCELLED,
         f"spec.restore was removed before the end: the data is as it was before, or wholly that of "
-        f"backup {record.restore.backup}"
+        f"backup {record.target.backup}"
         if record.run
         else "spec.restore was removed before anything was restored",
     )

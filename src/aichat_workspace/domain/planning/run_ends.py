@@ -11,11 +11,11 @@ from aichat_workspace.domain.reasons import Reason
 
 # docs/backup.md has the program's codes.
 _REASONS: Final[Mapping[str, Reason]] = {
-    "failed": Reason.RUN_FAILED,
+    "failed": Reason.BACKUP_RUN_FAILED,
     "invalid-archive": Reason.ARCHIVE_INVALID,
-    "data-changed": Reason.DATA_CHANGED,
-    "store-failed": Reason.STORE_FAILED,
-    "volume-failed": Reason.VOLUME_FAILED,
+    "data-changed": Reason.BACKUP_DATA_CHANGED,
+    "store-failed": Reason.BACKUP_STORE_FAILED,
+    "volume-failed": Reason.BACKUP_VOLUME_FAILED,
 }
 _DEADLINE: Final = "DeadlineExceeded"
 
@@ -31,17 +31,19 @@ def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
     end = job_ends.termination(pods)
     result = job_ends.result(end)
     if "error" in result:
-        reason = _REASONS.get(str(result["error"]), Reason.RUN_FAILED)
+        reason = _REASONS.get(str(result["error"]), Reason.BACKUP_RUN_FAILED)
         return Problem(reason, str(result.get("message", "")))
     why, message = job_ends.failure(job)
     if why == _DEADLINE:
         return Problem(
-            Reason.RUN_TIMED_OUT, f"Job {job['metadata']['name']} took too long: {message}"
+            Reason.BACKUP_RUN_TIMED_OUT, f"Job {job['metadata']['name']} took too long: {message}"
         )
     if end:
         words = f"{end.get('reason', 'Error')}, exit code {end.get('exitCode')}"
-        return Problem(Reason.RUN_KILLED, f"its pod ended without a result: {words}")
-    return Problem(Reason.RUN_KILLED, f"its pods are gone without a result: {message or why}")
+        return Problem(Reason.BACKUP_RUN_KILLED, f"its pod ended without a result: {words}")
+    return Problem(
+        Reason.BACKUP_RUN_KILLED, f"its pods are gone without a result: {message or why}"
+    )
 
 
 def why_waiting(pods: Iterable[Manifest]) -> str:

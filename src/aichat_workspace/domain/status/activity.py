@@ -22,10 +22,10 @@ def activity_record(
     newest = seen or reported
     prompted = workspace.prompted_at
     moments = (
-        newest.last_activity,
-        reported.last_activity,
+        newest.used_at,
+        reported.used_at,
         prompted if prompted and prompted <= now + _CLOCKS_DIFFER else None,
     )
     last = max((moment for moment in moments if moment), default=None)
-    record = newest.model_copy(update={"last_activity": last})
+    record = newest.model_copy(update={"used_at": last})
     return None if record == ActivityRecord() else record

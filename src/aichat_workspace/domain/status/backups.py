@@ -84,7 +84,7 @@ def next_record(workspace: Workspace, observed: Observed, destination: str) -> B
         record = _after(record or BackupRecord(state=BackupState.RUNNING), runs, observed)
         record = _with_request(record, workspace, runs)
     if record and destination and record.destination != destination:
-        return record.model_copy(update={"destination": destination, "backups": ()})
+        return record.model_copy(update={"destination": destination, "items": ()})
     return record
 
 
@@ -103,7 +103,7 @@ def backed_up(
         return None
     if problem:
         return Finding(ConditionStatus.FALSE, problem.reason, problem.message)
-    last = record.backups[0].name if record and record.backups else ""
+    last = record.items[0].name if record and record.items else ""
     moment = record.succeeded_at if record else None
     since = (
         f"the last backup{f', {last},' if last else ''} was made {_text(moment)}" if moment else ""
@@ -116,7 +116,7 @@ def backed_up(
             ConditionStatus.FALSE, Reason.BACKUP_OVERDUE, f"a backup is overdue: {message}"
         )
     if record and record.reason:
-        reason = Reason.known(record.reason) or Reason.RUN_FAILED
+        reason = Reason.known(record.reason) or Reason.BACKUP_RUN_FAILED
         return Finding(ConditionStatus.FALSE, reason, "; ".join(filter(None, [failure, since])))
     if since:
         return Finding(ConditionStatus.TRUE, Reason.BACKED_UP, since)
@@ -189,7 +189,7 @@ def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -
 def _failure(record: BackupRecord, run: Manifest, pods: Sequence[Manifest]) -> Problem:
     """Return why a run failed. Of one whose pods are gone, what was known before stays."""
     if not pods and record.run == run["metadata"]["name"] and record.message:
-        reason = Reason.known(record.reason) or Reason.RUN_NOT_STARTED
+        reason = Reason.known(record.reason) or Reason.BACKUP_RUN_NOT_STARTED
         return Problem(reason, record.message)
     return failure_of(run, pods)
 
@@ -203,13 +203,13 @@ def _success(record: BackupRecord, runs: Sequence[Manifest], observed: Observed)
     result = job_ends.result(job_ends.termination(job_ends.pods_of(whole[-1], observed.pods)))
     entries = _entries(record, result)
     destination = annotations(whole[-1]).get(names.DESTINATION_ANNOTATION, "")
-    listed = {"backups": entries, "destination": destination} if entries else {}
+    listed = {"items": entries, "destination": destination} if entries else {}
     return {"succeededAt": ended, **listed}
 
 
 def _entries(record: BackupRecord, result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the backups that a result lists. Only the version of its own is in it."""
-    versions = {entry.name: entry.open_webui for entry in record.backups}
+    versions = {entry.name: entry.open_webui for entry in record.items}
     versions[str(result.get("name"))] = str(result.get("openWebUI", ""))
     try:
         entries = [

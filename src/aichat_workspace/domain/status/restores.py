@@ -42,4 +42,4 @@ def stopped(restore: RestorePlan) -> Finding:
 
 
 def _reason(record: RestoreRecord) -> Reason:
-    return Reason.known(record.reason) or Reason.RUN_FAILED
+    return Reason.known(record.reason) or Reason.BACKUP_RUN_FAILED

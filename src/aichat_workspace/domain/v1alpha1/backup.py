@@ -279,7 +279,7 @@ class BackupRecord(Schema):
         max_length=64,
         description="The text of spec.backup.request whose run has begun.",
     )
-    backups: tuple[BackupEntry, ...] = Field(
+    items: tuple[BackupEntry, ...] = Field(
         default=(),
         max_length=MAX_LISTED,
         description=f"The newest backups, at most {MAX_LISTED}, the newest first.",
@@ -293,7 +293,7 @@ class BackupRecord(Schema):
 class RestoreRecord(Schema):
     """The last restore."""
 
-    restore: Restore = Field(description="spec.restore as it was carried out.")
+    target: Restore = Field(description="spec.restore as it was carried out.")
     state: State = Field(description="How it went: Running, Done or Failed.")
     run: str = Field(default="", max_length=63, description="The name of its Job.")
     finished_at: datetime | None = Field(default=None, description="When it ended.")

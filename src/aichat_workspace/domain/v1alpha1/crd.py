@@ -48,7 +48,7 @@ _WORKSPACE_COLUMNS: Final = (
     _Column(
         "Last used",
         "date",
-        ".status.activity.lastActivity",
+        ".status.activity.usedAt",
         "When people last used it, as far as that is known.",
         is_wide=True,
     ),

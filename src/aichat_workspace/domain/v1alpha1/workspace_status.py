@@ -255,12 +255,12 @@ class RewriteEntry(Schema):
 class ActivityRecord(Schema):
     """When people last used the workspace. Who it was and what they did is nowhere."""
 
-    last_activity: datetime | None = Field(
+    used_at: datetime | None = Field(
         default=None,
         description="When somebody last used the chat, or prompted a model by the API; left out "
         "where nobody has.",
     )
-    as_of: datetime | None = Field(
+    asked_at: datetime | None = Field(
         default=None,
         description="When the chat was last asked, at most a day ago while it answers. How it was "
         "used since then is unknown; left out before the first time.",

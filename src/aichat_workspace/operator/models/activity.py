@@ -40,7 +40,7 @@ class ActivitySync:
         workspace = self._workspaces.get(name)
         if workspace is None:
             # An operator that takes over does not ask every chat at once.
-            server = chat.server if recorded and recorded.as_of else ""
+            server = chat.server if recorded and recorded.asked_at else ""
             workspace = _WorkspaceActivity(chat, recorded or ActivityRecord(), server)
             self._workspaces[name] = workspace
         workspace.chat = chat
@@ -101,8 +101,8 @@ class ActivitySync:
         else:
             # A chat's own clock, or its owner, may be ahead.
             last = seconds and datetime.fromtimestamp(min(seconds, now.timestamp()), UTC)
-            known = [moment for moment in (last, workspace.record.last_activity) if moment]
-            return ActivityRecord(last_activity=max(known, default=None), as_of=now)
+            known = [moment for moment in (last, workspace.record.used_at) if moment]
+            return ActivityRecord(used_at=max(known, default=None), asked_at=now)
         _log.info("activity unknown", workspace=name, message=message)
         return workspace.record.model_copy(update={"message": message})
 
@@ -121,6 +121,6 @@ class _WorkspaceActivity:
         """Whether the chat is to be asked: after a day, and sooner where it failed to answer."""
         if self.refused and self.refused[:2] == (self.chat.email, self.chat.password):
             return now - self.refused[2] >= _DAY
-        if self.record.message or self.record.as_of is None:
+        if self.record.message or self.record.asked_at is None:
             return True
-        return now - self.record.as_of >= _DAY
+        return now - self.record.asked_at >= _DAY

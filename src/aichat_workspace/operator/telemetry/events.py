@@ -152,7 +152,7 @@ def _data_events(
 
 
 def _restore(status: WorkspaceStatus) -> tuple[Restore, BackupState] | None:
-    return (status.restore.restore, status.restore.state) if status.restore else None
+    return (status.restore.target, status.restore.state) if status.restore else None
 
 
 def _event(

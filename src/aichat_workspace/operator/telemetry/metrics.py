@@ -43,9 +43,9 @@ WATCH: Final = "WATCH"
 """The verb of a watch, counted when its stream has ended."""
 
 MEANINGS: Final = {
-    "aichat_backups": "Workspaces that ask for backups, by what their condition BackedUp says: "
-    "made (the last run made one), waiting (for the first one), failed (the last run did, or none "
-    "can be made), overdue (none for longer than the schedule says).",
+    "aichat_backup_workspaces": "Workspaces that ask for backups, by what their condition "
+    "BackedUp says: made (the last run made one), waiting (for the first one), failed (the last "
+    "run did, or none can be made), overdue (none for longer than the schedule says).",
     "aichat_model_pull_bytes_total": "Bytes of models downloaded.",
     "aichat_model_pulls_running": "Model downloads at work now.",
     "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "
@@ -205,7 +205,7 @@ class _Collector(Collector):
         phases = {**dict.fromkeys(map(str, Phase), 0), **sources.phases()}
         yield _read_by("aichat_workspaces", "phase", phases)
         backups = {**dict.fromkeys(map(str, BackupStanding), 0), **sources.backups()}
-        yield _read_by("aichat_backups", "state", backups)
+        yield _read_by("aichat_backup_workspaces", "state", backups)
         stages = {**dict.fromkeys(map(str, Stage), 0), **sources.upgrades()}
         yield _read_by("aichat_upgrade_workspaces", "stage", stages)
         yield _read("aichat_upgrade_stopped", sources.upgrades_stopped())

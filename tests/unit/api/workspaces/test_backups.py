@@ -24,7 +24,7 @@ BACKUPS: Final = [
     {"name": OLD, "sizeBytes": 100, "openWebUI": ""},
 ]
 STATUS: Final[dict[str, Any]] = {
-    "backup": {"state": "Done", "request": "one", "destination": "offsite", "backups": BACKUPS}
+    "backup": {"state": "Done", "request": "one", "destination": "offsite", "items": BACKUPS}
 }
 DESTINATION: Final[dict[str, Any]] = {
     "name": "offsite",
@@ -92,7 +92,7 @@ class TestList:
         assert document["isWaiting"] is False
 
     def test_a_name_without_a_time_has_none(self) -> None:
-        status = {"backup": {"state": "Done", "backups": [{"name": "by hand", "sizeBytes": 1}]}}
+        status = {"backup": {"state": "Done", "items": [{"name": "by hand", "sizeBytes": 1}]}}
         assert listed({"spec": {}, "status": status})["items"][0]["madeAt"] is None
 
     def test_a_workspace_without_backups_has_an_empty_list(self) -> None:

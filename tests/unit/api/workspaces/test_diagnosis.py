@@ -158,13 +158,13 @@ def test_backups_and_restores_that_fail_are_findings_of_a_chat_that_runs() -> No
         "conditions": [
             condition("Ready", "True", "Ready"),
             condition("BackedUp", "False", "BackupOverdue", "a backup is overdue"),
-            condition("Restored", "False", "RunFailed", "the backup is another workspace's"),
+            condition("Restored", "False", "BackupRunFailed", "the backup is another workspace's"),
         ],
     }
     findings = Diagnosis.model_validate(diagnose(status)).findings
     assert [(finding.condition, finding.reason, finding.advice) for finding in findings] == [
         ("BackedUp", "BackupOverdue", Reason.BACKUP_OVERDUE.fix),
-        ("Restored", "RunFailed", Reason.RUN_FAILED.fix),
+        ("Restored", "BackupRunFailed", Reason.BACKUP_RUN_FAILED.fix),
     ]
     waiting = condition("BackedUp", "Unknown", "BackupWaiting", "no backup has been made yet")
     status["conditions"] = [condition("Ready", "True", "Ready"), waiting]

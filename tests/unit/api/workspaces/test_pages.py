@@ -193,15 +193,15 @@ OCTOBER, NOVEMBER = "2026-10-15T00:00:00Z", "2026-11-15T00:00:00Z"
 @pytest.mark.parametrize(
     ("activity", "phase", "created", "is_listed"),
     [
-        ({"lastActivity": OCTOBER, "asOf": NOVEMBER}, "Ready", OCTOBER, True),
-        ({"asOf": NOVEMBER}, "Ready", OCTOBER, True),
-        ({"lastActivity": NOVEMBER, "asOf": NOVEMBER}, "Ready", OCTOBER, False),
-        ({"lastActivity": OCTOBER, "asOf": OCTOBER}, "Ready", OCTOBER, False),
-        ({"asOf": NOVEMBER}, "Ready", NOVEMBER, False),
+        ({"usedAt": OCTOBER, "askedAt": NOVEMBER}, "Ready", OCTOBER, True),
+        ({"askedAt": NOVEMBER}, "Ready", OCTOBER, True),
+        ({"usedAt": NOVEMBER, "askedAt": NOVEMBER}, "Ready", OCTOBER, False),
+        ({"usedAt": OCTOBER, "askedAt": OCTOBER}, "Ready", OCTOBER, False),
+        ({"askedAt": NOVEMBER}, "Ready", NOVEMBER, False),
         ({"message": "it is away"}, "Ready", OCTOBER, False),
         (None, "Ready", OCTOBER, False),
-        ({"lastActivity": OCTOBER}, "Suspended", OCTOBER, True),
-        ({"lastActivity": NOVEMBER}, "Suspended", OCTOBER, False),
+        ({"usedAt": OCTOBER}, "Suspended", OCTOBER, True),
+        ({"usedAt": NOVEMBER}, "Suspended", OCTOBER, False),
         (None, "Suspended", OCTOBER, True),
     ],
 )
@@ -216,10 +216,10 @@ def test_idle_is_what_is_known_to_be_unused_since_a_time_at_which_it_was_there(
 def test_a_list_by_last_activity_begins_with_what_nobody_used() -> None:
     used = {"w1": "2026-11-02T00:00:00Z", "w2": None, "w3": "2026-10-02T00:00:00Z"}
     views = [
-        sample_view(name, status={"activity": {"lastActivity": moment}} if moment else {})
+        sample_view(name, status={"activity": {"usedAt": moment}} if moment else {})
         for name, moment in used.items()
     ]
-    page = _sorted_page(views, None, Sort.parse("lastActivity"), 2)
+    page = _sorted_page(views, None, Sort.parse("usedAt"), 2)
     assert [view.name for view in page.views] == ["w2", "w3"]
-    rest = _sorted_page(views, page.next_page, Sort.parse("lastActivity"), 2)
+    rest = _sorted_page(views, page.next_page, Sort.parse("usedAt"), 2)
     assert [view.name for view in rest.views] == ["w1"]

@@ -17,7 +17,7 @@ RECORD: Final[dict[str, Any]] = {
     "state": "Done",
     "request": "",
     "succeededAt": "2026-12-01T02:30:09Z",
-    "backups": [
+    "items": [
         {"name": NEW, "sizeBytes": 46 * 2**20, "openWebUI": "0.6.5"},
         {"name": OLD, "sizeBytes": 2**20},
     ],
@@ -161,7 +161,7 @@ class TestWaiting:
         up = [condition("OpenWebUIAvailable")]
 
         def restored(state: str, carried_out: dict[str, Any], conditions: Any) -> dict[str, Any]:
-            record = {"restore": carried_out, "state": state, "message": "why"}
+            record = {"target": carried_out, "state": state, "message": "why"}
             status = {"restore": record, "conditions": conditions}
             return {"generation": 1, "spec": spec, "status": status}
 

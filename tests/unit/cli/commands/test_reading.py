@@ -55,7 +55,7 @@ class TestList:
         assert "sort: Input should be 'name'" in refused.err
 
     def test_what_nobody_has_used_is_listed_by_an_age_or_a_date(self, two: World) -> None:
-        used = {"lastActivity": "2026-01-05T00:00:00Z", "asOf": "2026-02-05T00:00:00Z"}
+        used = {"usedAt": "2026-01-05T00:00:00Z", "askedAt": "2026-02-05T00:00:00Z"}
         two.put("lab", team="science", version=3, status={"phase": "Ready", "activity": used})
         for when, names in (
             ("2026-01-04", ""),
@@ -70,7 +70,7 @@ class TestList:
         refused = two.run("list", "--idle-since", "30 days")
         assert refused.code == 2
         assert "write 30d" in refused.err
-        assert two.run("list", "--sort", "lastActivity", "-o", "name").out.split()[-1] == "lab"
+        assert two.run("list", "--sort", "usedAt", "-o", "name").out.split()[-1] == "lab"
 
     def test_json_and_yaml_are_the_apis_documents(self, two: World) -> None:
         items = json.loads(two.run("list", "-o", "json").out)["items"]

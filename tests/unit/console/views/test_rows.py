@@ -104,8 +104,8 @@ def test_an_action_keeps_the_team_of_the_page() -> None:
     ("activity", "words", "sentence"),
     [
         ({}, "", "not known"),
-        ({"asOf": NOW.isoformat()}, "unused", "never, as of 0 s ago"),
-        ({"lastActivity": NOW.isoformat()}, "used 0 s ago", "0 s ago"),
+        ({"askedAt": NOW.isoformat()}, "unused", "never, as of 0 s ago"),
+        ({"usedAt": NOW.isoformat()}, "used 0 s ago", "0 s ago"),
     ],
 )
 def test_when_people_last_used_it_is_said_where_it_is_known(

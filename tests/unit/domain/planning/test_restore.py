@@ -20,7 +20,7 @@ OTHER = "20261129T030000Z-00000002"
 WANTED = Restore(backup=BACKUP)
 ANOTHER = Restore(backup=OTHER)
 IMAGES = {"ollama": "ollama:1", "openWebUI": "open-webui:1"}
-NO_PLACE = Problem(Reason.STORE_FAILED, "there is no destination")
+NO_PLACE = Problem(Reason.BACKUP_STORE_FAILED, "there is no destination")
 
 
 def chat(replicas: int, running: int = 0, *, seen: bool = True) -> dict[Ref, Manifest]:
@@ -48,7 +48,7 @@ def chat_pod(phase: str = "Running") -> Manifest:
 def record(
     restore: Restore = WANTED, state: BackupState = BackupState.RUNNING, run: str = "", **rest: Any
 ) -> RestoreRecord:
-    return RestoreRecord(restore=restore, state=state, run=run, **rest)
+    return RestoreRecord(target=restore, state=state, run=run, **rest)
 
 
 def wanting(

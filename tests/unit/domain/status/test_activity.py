@@ -17,7 +17,7 @@ def ago(**time: float) -> datetime:
     return NOW - timedelta(**time)
 
 
-SEEN = ActivityRecord(last_activity=ago(hours=3), as_of=ago(hours=1))
+SEEN = ActivityRecord(used_at=ago(hours=3), asked_at=ago(hours=1))
 
 
 def used(recorded: ActivityRecord | None = None, prompted_at: datetime | None = None) -> Workspace:
@@ -32,18 +32,18 @@ def used(recorded: ActivityRecord | None = None, prompted_at: datetime | None = 
         (used(), None, None),
         (used(), SEEN, SEEN),
         (used(SEEN), None, SEEN),
-        (used(prompted_at=ago(hours=2)), None, ActivityRecord(last_activity=ago(hours=2))),
+        (used(prompted_at=ago(hours=2)), None, ActivityRecord(used_at=ago(hours=2))),
         (
             used(prompted_at=ago(hours=2)),
             SEEN,
-            ActivityRecord(last_activity=ago(hours=2), as_of=ago(hours=1)),
+            ActivityRecord(used_at=ago(hours=2), asked_at=ago(hours=1)),
         ),
         (used(prompted_at=ago(hours=5)), SEEN, SEEN),
         (used(prompted_at=ago(hours=-1)), SEEN, SEEN),
         (
             used(SEEN),
-            ActivityRecord(as_of=NOW, message="it is away"),
-            ActivityRecord(last_activity=ago(hours=3), as_of=NOW, message="it is away"),
+            ActivityRecord(asked_at=NOW, message="it is away"),
+            ActivityRecord(used_at=ago(hours=3), asked_at=NOW, message="it is away"),
         ),
     ],
 )

@@ -64,8 +64,8 @@ def test_a_run_that_ended_well_says_which_backups_are_there() -> None:
     record = after(DONE, ended(DONE, 0, RESULT))
     assert (record.state, record.run) == (BackupState.DONE, "b-1")
     assert record.succeeded_at == record.finished_at == MADE
-    assert [(entry.name, entry.size_bytes) for entry in record.backups] == [(NEW, 20), (OLD, 10)]
-    assert [entry.open_webui for entry in record.backups] == ["open-webui:2", ""]
+    assert [(entry.name, entry.size_bytes) for entry in record.items] == [(NEW, 20), (OLD, 10)]
+    assert [entry.open_webui for entry in record.items] == ["open-webui:2", ""]
 
 
 def test_of_earlier_backups_the_version_stays_known() -> None:
@@ -75,7 +75,7 @@ def test_of_earlier_backups_the_version_stays_known() -> None:
     result = {**RESULT, "name": newest, "openWebUI": "open-webui:3"}
     result["backups"] = [{"name": newest, "sizeBytes": 30}, {"name": NEW, "sizeBytes": 20}]
     record = after(later, ended(later, 0, result), recorded=first)
-    assert [entry.open_webui for entry in record.backups] == ["open-webui:3", "open-webui:2"]
+    assert [entry.open_webui for entry in record.items] == ["open-webui:3", "open-webui:2"]
 
 
 def test_the_list_stays_when_pods_and_jobs_are_gone() -> None:
@@ -97,31 +97,31 @@ def test_the_same_runs_give_the_same_record() -> None:
         (
             run("b-1", "Failed", "BackoffLimitExceeded"),
             lambda run: [ended(run, 1, {"error": "store-failed", "message": "403 Forbidden"})],
-            Reason.STORE_FAILED,
+            Reason.BACKUP_STORE_FAILED,
             "403 Forbidden",
         ),
         (
             run("b-1", "Failed", "BackoffLimitExceeded"),
             lambda run: [ended(run, 1, {"error": "of a newer version", "message": "words"})],
-            Reason.RUN_FAILED,
+            Reason.BACKUP_RUN_FAILED,
             "words",
         ),
         (
             run("b-1", "Failed", "BackoffLimitExceeded"),
             lambda run: [ended(run, 137)],
-            Reason.RUN_KILLED,
+            Reason.BACKUP_RUN_KILLED,
             "exit code 137",
         ),
         (
             run("b-1", "Failed", "BackoffLimitExceeded"),
             lambda _: [],
-            Reason.RUN_KILLED,
+            Reason.BACKUP_RUN_KILLED,
             "BackoffLimitExceeded",
         ),
         (
             run("b-1", "Failed", "DeadlineExceeded"),
             lambda _: [],
-            Reason.RUN_TIMED_OUT,
+            Reason.BACKUP_RUN_TIMED_OUT,
             "took too long",
         ),
     ],
@@ -140,7 +140,7 @@ def test_a_failure_keeps_the_last_backup_and_the_next_success_ends_it() -> None:
     record = after(DONE, ended(DONE, 0, RESULT))
     failed = run("b-2", "Failed", created="2026-11-24T11:00:00Z", ended="2026-11-24T11:30:00Z")
     after_failure = after(DONE, failed, recorded=record)
-    assert (after_failure.succeeded_at, after_failure.backups) == (MADE, record.backups)
+    assert (after_failure.succeeded_at, after_failure.items) == (MADE, record.items)
     third = run("b-3", "Complete", created="2026-11-25T11:00:00Z", ended="2026-11-25T11:30:00Z")
     healed = after(failed, third, recorded=after_failure)
     assert (healed.state, healed.reason, healed.message) == (BackupState.DONE, "", "")
@@ -150,7 +150,7 @@ def test_a_run_that_goes_on_changes_nothing_of_the_last_backup() -> None:
     record = after(DONE, ended(DONE, 0, RESULT))
     running = run("b-2", created="2026-11-24T11:00:00Z")
     later = after(DONE, running, recorded=record)
-    assert (later.state, later.run, later.backups) == (BackupState.RUNNING, "b-2", record.backups)
+    assert (later.state, later.run, later.items) == (BackupState.RUNNING, "b-2", record.items)
     finding = backed_up(asking(), later, observed(), None, NOW)
     assert finding is not None
     assert (finding.status, finding.reason) == (ConditionStatus.TRUE, Reason.BACKED_UP)
@@ -164,7 +164,7 @@ def test_a_restores_job_is_no_backup() -> None:
 def test_another_destination_has_no_backups_of_this_one() -> None:
     record = after(DONE, ended(DONE, 0, RESULT))
     moved = after(DONE, ended(DONE, 0, RESULT), recorded=record, to="offsite")
-    assert (moved.destination, moved.backups) == ("offsite", ())
+    assert (moved.destination, moved.items) == ("offsite", ())
     assert after(recorded=record, to="") == record, "settings that are not understood"
 
 
@@ -181,7 +181,7 @@ def test_the_request_whose_run_has_begun_is_recorded() -> None:
 )
 def test_a_result_of_another_version_is_no_list(backups: Any) -> None:
     record = after(DONE, ended(DONE, 0, {"name": NEW, "backups": backups}))
-    assert (record.state, record.backups) == (BackupState.DONE, ())
+    assert (record.state, record.items) == (BackupState.DONE, ())
 
 
 def test_without_spec_backup_nothing_is_said() -> None:
@@ -189,7 +189,7 @@ def test_without_spec_backup_nothing_is_said() -> None:
 
 
 def test_what_keeps_backups_from_being_made_is_said() -> None:
-    problem = Problem(Reason.STORE_FAILED, "there is no destination")
+    problem = Problem(Reason.BACKUP_STORE_FAILED, "there is no destination")
     finding = backed_up(asking(), None, observed(), problem, NOW)
     assert finding is not None
     assert (finding.status, finding.message) == (ConditionStatus.FALSE, problem.message)
@@ -243,7 +243,7 @@ def test_without_a_schedule_nothing_is_overdue() -> None:
     [
         ("True", "BackedUp", "made"),
         ("Unknown", "BackupWaiting", "waiting"),
-        ("False", "StoreFailed", "failed"),
+        ("False", "BackupStoreFailed", "failed"),
         ("False", "BackupOverdue", "overdue"),
     ],
 )
@@ -266,5 +266,5 @@ def test_a_run_whose_pod_never_ran_says_what_it_waited_for() -> None:
     assert "ErrImagePull: no such host" in running.message
     late = run("b-1", "Failed", "DeadlineExceeded")
     failed = after(late, recorded=running)
-    assert (failed.reason, failed.message) == (Reason.RUN_NOT_STARTED, running.message)
+    assert (failed.reason, failed.message) == (Reason.BACKUP_RUN_NOT_STARTED, running.message)
     assert after(late, recorded=failed) == failed

@@ -127,7 +127,7 @@ def test_conditions_that_are_abnormal_are_there_only_while_they_are_true() -> No
 
 def test_backups_and_restores_that_fail_leave_a_chat_that_works_current() -> None:
     restore = Restore(backup="20261130T030000Z-00000001")
-    failed = RestoreRecord(restore=restore, state=BackupState.FAILED, reason="StoreFailed")
+    failed = RestoreRecord(target=restore, state=BackupState.FAILED, reason="BackupStoreFailed")
     facts = replace(
         FACTS,
         restore=RestorePlan(failed),
@@ -139,12 +139,12 @@ def test_backups_and_restores_that_fail_leave_a_chat_that_works_current() -> Non
     assert status.phase == "Ready"
     kinds = (ConditionType.BACKED_UP, ConditionType.RESTORED)
     reasons = [condition.reason for condition in map(status.condition, kinds) if condition]
-    assert reasons == ["BackupDestinationNotFound", "StoreFailed"]
+    assert reasons == ["BackupDestinationNotFound", "BackupStoreFailed"]
 
 
 def test_a_restore_that_goes_on_is_in_progress_and_one_that_a_new_chat_lacks_is_stalled() -> None:
     record = RestoreRecord(
-        restore=Restore(backup="20261130T030000Z-00000001"), state=BackupState.RUNNING
+        target=Restore(backup="20261130T030000Z-00000001"), state=BackupState.RUNNING
     )
     running = replace(FACTS, restore=RestorePlan(record, stops_chat=True))
     assert outcome(workspace(), running) == "InProgress"

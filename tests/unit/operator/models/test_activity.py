@@ -64,11 +64,11 @@ async def test_a_chat_is_asked_when_it_comes_up_and_then_once_a_day() -> None:
     assert world.openwebui.requests == [], "a chat that is not up is left alone"
     world.report()
     await until(lambda: world.changes == ["w"])
-    assert world.report() == ActivityRecord(last_activity=USED, as_of=NOW)
+    assert world.report() == ActivityRecord(used_at=USED, asked_at=NOW)
     assert await world.looks(minutes=10) == 0
     assert await world.looks(hours=23) == 0
     assert await world.looks(hours=1) == 1
-    assert world.report() == ActivityRecord(last_activity=USED, as_of=world.now)
+    assert world.report() == ActivityRecord(used_at=USED, asked_at=world.now)
 
 
 async def test_another_pod_is_asked_at_once() -> None:
@@ -78,7 +78,7 @@ async def test_another_pod_is_asked_at_once() -> None:
     world.openwebui.last_active["bo@example.org"] = int(NOW.timestamp())
     world.report(server="pod-2")
     await until(lambda: world.changes == ["w", "w"])
-    assert world.report(server="pod-2") == ActivityRecord(last_activity=NOW, as_of=NOW)
+    assert world.report(server="pod-2") == ActivityRecord(used_at=NOW, asked_at=NOW)
 
 
 async def test_a_chat_that_nobody_used_has_no_time_and_was_asked() -> None:
@@ -86,11 +86,11 @@ async def test_a_chat_that_nobody_used_has_no_time_and_was_asked() -> None:
     world.openwebui.last_active.clear()
     world.report()
     await until(lambda: world.changes == ["w"])
-    assert world.report() == ActivityRecord(as_of=NOW)
+    assert world.report() == ActivityRecord(asked_at=NOW)
 
 
 async def test_an_operator_that_takes_over_asks_nobody_before_the_day_is_over() -> None:
-    recorded = ActivityRecord(last_activity=USED, as_of=NOW - timedelta(hours=20))
+    recorded = ActivityRecord(used_at=USED, asked_at=NOW - timedelta(hours=20))
     world = World(recorded)
     assert world.report() == recorded
     assert await world.looks() == 0
@@ -98,12 +98,12 @@ async def test_an_operator_that_takes_over_asks_nobody_before_the_day_is_over() 
 
 
 async def test_a_later_time_stays_when_an_account_is_gone() -> None:
-    recorded = ActivityRecord(last_activity=USED, as_of=NOW - timedelta(days=2))
+    recorded = ActivityRecord(used_at=USED, asked_at=NOW - timedelta(days=2))
     world = World(recorded)
     world.openwebui.last_active.clear()
     world.report()
     assert await world.looks() == 1
-    assert world.report() == ActivityRecord(last_activity=USED, as_of=NOW)
+    assert world.report() == ActivityRecord(used_at=USED, asked_at=NOW)
 
 
 async def test_a_time_that_is_still_to_come_is_now() -> None:
@@ -111,11 +111,11 @@ async def test_a_time_that_is_still_to_come_is_now() -> None:
     world.openwebui.last_active["ann@example.org"] = 10**12
     world.report()
     await until(lambda: world.changes == ["w"])
-    assert world.report() == ActivityRecord(last_activity=NOW, as_of=NOW)
+    assert world.report() == ActivityRecord(used_at=NOW, asked_at=NOW)
 
 
 async def test_a_chat_that_does_not_answer_is_unknown_since_it_last_did_and_asked_again() -> None:
-    recorded = ActivityRecord(last_activity=USED, as_of=NOW - timedelta(days=2))
+    recorded = ActivityRecord(used_at=USED, asked_at=NOW - timedelta(days=2))
     world = World(recorded)
     world.openwebui.fail = lambda _: Reply(503, b"no")
     world.report()
@@ -129,7 +129,7 @@ async def test_a_chat_that_does_not_answer_is_unknown_since_it_last_did_and_aske
     assert world.changes == ["w"], "nothing new is no reason to write"
     world.openwebui.fail = lambda _: None
     assert await world.looks(minutes=10) == 1
-    assert world.report() == ActivityRecord(last_activity=USED, as_of=world.now)
+    assert world.report() == ActivityRecord(used_at=USED, asked_at=world.now)
 
 
 async def test_a_refused_sign_in_is_not_repeated_for_a_day_unless_the_password_is_another() -> None:
@@ -138,14 +138,14 @@ async def test_a_refused_sign_in_is_not_repeated_for_a_day_unless_the_password_i
     await until(lambda: world.changes == ["w"])
     unknown = world.report(password="changed there")
     assert unknown is not None
-    assert unknown.as_of is None
+    assert unknown.asked_at is None
     assert EMAIL in unknown.message
     assert await world.looks(minutes=10) == 0
     assert await world.looks(hours=24) == 1
     assert await world.looks(minutes=10) == 0
     world.report()
     assert await world.looks(minutes=10) == 1
-    assert world.report() == ActivityRecord(last_activity=USED, as_of=world.now)
+    assert world.report() == ActivityRecord(used_at=USED, asked_at=world.now)
 
 
 async def test_a_few_chats_are_asked_at_once() -> None:

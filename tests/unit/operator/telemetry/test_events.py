@@ -190,7 +190,7 @@ def test_each_end_of_a_restore_is_an_event_and_a_further_backup_is_none() -> Non
     )
     backed_up = condition.model_copy(update={"type": ConditionType.BACKED_UP, "reason": "BackedUp"})
     record = RestoreRecord(
-        restore=Restore(backup="20261130T030000Z-00000001"), state=BackupState.DONE
+        target=Restore(backup="20261130T030000Z-00000001"), state=BackupState.DONE
     )
     first = status_after(StatusInputs(url="u"))
     done = first.model_copy(
@@ -200,18 +200,18 @@ def test_each_end_of_a_restore_is_an_event_and_a_further_backup_is_none() -> Non
     assert reasons == ["Restored", "BackedUp"]
     assert list(events(with_status(done), done, NOW)) == []
     newer = backed_up.model_copy(update={"message": "the last backup is another"})
-    again = record.restore.model_copy(update={"request": "again"})
+    again = record.target.model_copy(update={"request": "again"})
     moved = done.model_copy(
         update={
             "conditions": (*first.conditions, newer, condition),
-            "restore": record.model_copy(update={"restore": again}),
+            "restore": record.model_copy(update={"target": again}),
         }
     )
     (event,) = events(with_status(done), moved, NOW)
     assert (event["reason"], event["type"]) == ("Restored", "Normal")
     failed = condition.model_copy(
-        update={"status": ConditionStatus.FALSE, "reason": "StoreFailed", "message": "403"}
+        update={"status": ConditionStatus.FALSE, "reason": "BackupStoreFailed", "message": "403"}
     )
     worse = done.model_copy(update={"conditions": (*first.conditions, backed_up, failed)})
     (event,) = events(with_status(done), worse, NOW)
-    assert (event["reason"], event["type"]) == ("StoreFailed", "Warning")
+    assert (event["reason"], event["type"]) == ("BackupStoreFailed", "Warning")
