@@ -148,7 +148,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "backup_made": "Made",
         "backup_version": "Open WebUI",
         "backup_last": "the last one was made",
-        "backup_schedule": "By the schedule {schedule} ({zone}); the newest {keep} stay",
+        "backup_schedule": "By the schedule {schedule} ({zone}); the newest {keep} stay,"
+        " requested ones among them",
         "backup_on_demand": "Only on demand",
         "back_up_now": "Back up now",
         "no_backups": "There is no backup yet.",

@@ -42,9 +42,14 @@ def put_backups(
         {"restore": restore} if restore else {}
     )
     world.put(resource(NAME, team=TEAM, spec=spec, status=status, version=5))
+    put_platform(world, *(["offsite"] if destinations else []))
+
+
+def put_platform(world: ConsoleWorld, *destinations: str) -> None:
+    """Let the platform have these destinations."""
     s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
     backup = {
-        "destinations": [{"name": "offsite", "s3": s3}] if destinations else [],
+        "destinations": [{"name": name, "s3": s3} for name in destinations],
         "passphraseSecretName": "passphrase",
     }
     metadata = {"name": "default", "uid": "platform", "generation": 9, "resourceVersion": "9"}
@@ -201,3 +206,19 @@ async def test_a_new_workspace_gets_a_schedule_where_there_is_a_destination(
     answer = await browser.submit(page, "/new", name="blue", team=TEAM, schedule="@daily")
     assert answer.status_code == 303
     assert spec_of(world, "blue")["backup"] == {"schedule": "@daily"}
+
+
+async def test_where_backups_go_is_chosen_where_there_are_several_destinations(
+    browser: Browser, world: ConsoleWorld
+) -> None:
+    put_backups(world)
+    assert "destination" not in (await browser.open("/new")).form("/new").values
+    put_platform(world, "offsite", "attic")
+    page = await browser.open("/new")
+    chosen = {"name": "blue", "team": TEAM, "destination": "attic"}
+    answer = await browser.submit(page, "/new", **chosen, schedule="@daily")
+    assert answer.status_code == 303
+    backup = {"schedule": "@daily", "destination": "attic"}
+    assert spec_of(world, "blue")["backup"] == backup
+    await browser.submit(page, "/new", **(chosen | {"name": "green"}), schedule="")
+    assert "backup" not in spec_of(world, "green")

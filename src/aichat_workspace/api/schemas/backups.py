@@ -7,7 +7,12 @@ from pydantic import Field, StrictBool
 
 from aichat_workspace.api.schemas.base import ApiModel, RequestBody, with_example
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.backup import BackupEntry, BackupName, BackupState
+from aichat_workspace.domain.v1alpha1.backup import (
+    BackupEntry,
+    BackupName,
+    BackupState,
+    RequestText,
+)
 from aichat_workspace.domain.v1alpha1.field_types import DnsLabel
 
 _NAME: str = "20261201T023000Z-0f3b9c2d"
@@ -73,7 +78,10 @@ class BackupList(ApiModel):
     destination: str | None = Field(description="Where they are; null before the first run.")
     schedule: str = Field(description="When they are made, as cron writes it; empty for never.")
     time_zone: str = Field(description="The time zone of the schedule.")
-    keep: int | None = Field(description="How many stay; null for a workspace without backups.")
+    keep: int | None = Field(
+        description="How many stay, of scheduled and requested ones alike; null for a workspace "
+        "without backups."
+    )
     is_waiting: bool = Field(description="Whether one was asked for whose run has not begun.")
     state: BackupState | None = Field(
         description="How backups are: Running while one is being made; Failed where the condition "
@@ -86,6 +94,18 @@ class BackupList(ApiModel):
     )
     succeeded_at: datetime | None = Field(description="When a backup was last made; null: never.")
     last_run: LastRun | None = Field(description="How the last run went; null before the first.")
+
+
+class BackupRequest(RequestBody):
+    """The name of the request."""
+
+    model_config = with_example({"request": "before-the-upgrade"})
+
+    request: RequestText = Field(
+        default="",
+        description="Any text, for `spec.backup.request`. The same text makes no second backup, so "
+        "a request whose answer was lost may be repeated; a new one when left out or empty.",
+    )
 
 
 class RestoreRequest(RequestBody):

@@ -46,7 +46,7 @@ def listed(document: Mapping[str, Any]) -> dict[str, Any]:
         "isWaiting": bool(request) and request != record.get("request", ""),
         **_standing(status),
         "succeededAt": record.get("succeededAt"),
-        "lastRun": _outcome(record) if record else None,
+        "lastRun": _outcome(record) if record.get("state") else None,
     }
 
 
@@ -104,12 +104,15 @@ class Backups:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     """Tells the time: each request for one is another text."""
 
-    async def request(self, caller: Caller, name: str, options: ChangeOptions) -> View:
-        """Have a backup made. Raises ProblemError (409) where it has nowhere to go."""
+    async def request(
+        self, caller: Caller, name: str, request: str, options: ChangeOptions
+    ) -> View:
+        """Have a backup made. The same text again makes no second one; an empty one is a new one.
+        Raises ProblemError (409) where it has nowhere to go."""
         workspace = await self.workspaces.find(caller, "patch", name, options.team)
 
         def change(spec: Spec) -> Spec:
-            backup = {**(spec.get("backup") or {}), "request": self._text()}
+            backup = {**(spec.get("backup") or {}), "request": request or self._text()}
             self._require_destination(workspace.team, backup)
             return {**spec, "backup": backup}
 
@@ -120,7 +123,7 @@ class Backups:
         self, caller: Caller, name: str, body: RestoreRequest, options: ChangeOptions
     ) -> View:
         """Have the chat's data replaced by a backup's. Raises ProblemError: 422 for one that is not
-        listed, 404 where its source is not there, 409 where the platform has no place for backups."""
+        listed, 404 where its source is not there, 409 without a place for backups."""
         audit_log.note(backup=body.backup, source=body.source)
         workspace = await self.workspaces.find(caller, "patch", name, options.team)
         source = body.source if body.source != workspace.name else None

@@ -57,7 +57,10 @@ def _restore(document: Json) -> Json:
 
 def _is_current_restore(document: Json) -> bool:
     desired, carried_out = (
-        tuple((restore or {}).get(field) or "" for field in ("backup", "source", "request"))
+        tuple(
+            (restore or {}).get(field) or ""
+            for field in ("backup", "source", "destination", "request")
+        )
         for restore in (
             (document.get("spec") or {}).get("restore"),
             _restore(document).get("target"),

@@ -140,6 +140,33 @@ class TestBackup:
             await client.post(f"{PATH}:backup")
             assert spec_of(cluster)["backup"]["request"] > backup["request"]
 
+    async def test_a_retry_with_the_same_text_changes_nothing(self) -> None:
+        async with world() as (cluster, client):
+            cluster.watch_event(resource())
+            first = await client.post(f"{PATH}:backup", json={"request": "before the upgrade"})
+            assert first.json()["spec"]["backup"]["request"] == "before the upgrade"
+            stored = spec_of(cluster)
+            again = await client.post(f"{PATH}:backup", json={"request": "before the upgrade"})
+            assert again.status_code == 202
+            assert spec_of(cluster) == stored
+            await client.post(f"{PATH}:backup", json={"request": "after the upgrade"})
+            assert spec_of(cluster)["backup"]["request"] == "after the upgrade"
+
+    @pytest.mark.parametrize("body", [{"request": "x" * 65}, {"request": 1}, {"requests": "x"}])
+    async def test_a_text_that_is_none_is_refused_with_its_field(self, body: Any) -> None:
+        async with world() as (cluster, client):
+            cluster.watch_event(resource())
+            answer = await client.post(f"{PATH}:backup", json=body)
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["field"] == next(iter(body))
+
+    @pytest.mark.parametrize("body", [{}, {"request": ""}])
+    async def test_a_body_without_a_text_is_a_new_request(self, body: Any) -> None:
+        async with world() as (cluster, client):
+            cluster.watch_event(resource())
+            assert (await client.post(f"{PATH}:backup", json=body)).status_code == 202
+            assert spec_of(cluster)["backup"]["request"]
+
     async def test_a_workspace_without_backups_gets_one_with_the_defaults(self) -> None:
         async with world() as (cluster, client):
             cluster.watch_event(resource())
