@@ -52,9 +52,11 @@ def put_platform(world: ConsoleWorld, *destinations: str) -> None:
         "destinations": [{"name": name, "s3": s3} for name in destinations],
         "passphraseSecretName": "passphrase",
     }
-    metadata = {"name": "default", "uid": "platform", "generation": 9, "resourceVersion": "9"}
+    version = 9 + len(destinations)
+    metadata: dict[str, Any] = {"name": "default", "uid": "platform", "generation": 9}
+    metadata |= {"resourceVersion": str(version)}
     platform = {"metadata": metadata, "spec": {"backup": backup}}
-    take_list(world.services.cluster._platform._store, [platform], 9)
+    take_list(world.services.cluster._platform._store, [platform], version)
 
 
 def spec_of(world: ConsoleWorld, name: str = NAME) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _standing(status: Mapping[str, Any]) -> dict[str, Any]:
     """Return how backups are: as the condition BackedUp says where it is False, for backups may
     be overdue, or have no place, after a run that was well; else as the last run went."""
     record = status.get("backup") or {}
-    condition = next(
+    condition: Mapping[str, Any] = next(
         (entry for entry in status.get("conditions") or () if entry["type"] == _BACKED_UP), {}
     )
     is_failed = condition.get("status") == ConditionStatus.FALSE
