@@ -17,6 +17,7 @@ NEW_FIELDS: Final = {
     "spec.className": "class",
     "spec.models": "models",
     "spec.patterns": "patterns",
+    "spec.backup.destination": "destination",
     "spec.backup": "schedule",
 }
 """The fields of a new workspace's form by the API's names."""
@@ -58,6 +59,8 @@ class NewWorkspace:
     """Empty for no size class; None where nobody has chosen yet."""
     schedule: str = ""
     """When the chat is backed up; empty for never."""
+    destination: str = ""
+    """Where its backups go; empty for the first that the team may choose."""
 
     @classmethod
     def from_values(cls, values: Values) -> "NewWorkspace":
@@ -70,6 +73,7 @@ class NewWorkspace:
             patterns=tuple(dict.fromkeys(values.get("pattern", ()))),
             class_name=first(values, "class") if "class" in values else None,
             schedule=first(values, "schedule"),
+            destination=first(values, "destination"),
         )
 
     def body(self) -> dict[str, Any]:
@@ -78,7 +82,9 @@ class NewWorkspace:
         spec |= {"className": self.class_name} if self.class_name else {}
         spec |= {"models": self.models} if self.models else {}
         spec |= {"patterns": self.patterns} if self.patterns else {}
-        spec |= {"backup": {"schedule": self.schedule}} if self.schedule else {}
+        backup = {"schedule": self.schedule, "destination": self.destination}
+        backup = {field: text for field, text in backup.items() if text}
+        spec |= {"backup": backup} if self.schedule else {}
         return {"spec": spec, **({"team": self.team} if self.team else {})}
 
 

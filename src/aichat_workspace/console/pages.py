@@ -162,7 +162,7 @@ async def new_page(
         form=form,
         size_classes=classes,
         size_class=_chosen_class(form, classes),
-        has_destination=bool(options["backupDestinations"]),
+        destinations=options["backupDestinations"],
         models_text=forms.join(form.models),
         teams=teams,
         in_use=in_use["inUse"][:_MODELS_SHOWN],

@@ -158,7 +158,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "backup_made": "Made",
         "backup_version": "Open WebUI",
         "backup_last": "the last one was made",
-        "backup_schedule": "By the schedule {schedule} ({zone}); the newest {keep} stay",
+        "backup_schedule": "By the schedule {schedule} ({zone}); the newest {keep} stay,"
+        " requested ones among them",
         "backup_on_demand": "Only on demand",
         "back_up_now": "Back up now",
         "no_backups": "There is no backup yet.",
@@ -168,8 +169,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "restore_last": "Restore:",
         "restore_title": "Restore a backup of {name}?",
         "restore_replaces": "The chats, people and documents that the workspace has now are"
-        " replaced by those of the backup, for good. The chat stops meanwhile, and people sign in"
-        " again. Models and settings stay.",
+        " replaced by those of the backup, for good. The chat stops meanwhile. People stay signed"
+        " in, unless the workspace was made anew since the backup. Models and settings stay.",
         "restore_now": "Restore backup",
         "clone": "Clone…",
         "clone_title": "Clone {name}",

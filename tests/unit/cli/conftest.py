@@ -1,16 +1,23 @@
 """The API, served once for the tests of a file; each begins with an empty cluster."""
 
+import queue
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.cli import following
+from aichat_workspace.cli.client.events import Event
 from aichat_workspace.cli.server.provider import Client, Provider, open_provider
 from tests.integration import oidc_provider
 from tests.unit.cli.world import World, served_world
+
+Acting = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +63,29 @@ def client(idp: oidc_provider.Provider) -> Client:
 def provider(client: Client, trust: ssl.SSLContext) -> Iterator[Provider]:
     with open_provider(client, trust) as opened:
         yield opened
+
+
+@pytest.fixture
+def when_watched(monkeypatch: pytest.MonkeyPatch) -> Acting:
+    """Do one thing after another, as another person would, each once aichatctl has taken in a
+    change."""
+    taken_in: queue.SimpleQueue[None] = queue.SimpleQueue()
+    watch = following.watch
+
+    def noting(*arguments: Any, **options: Any) -> Iterator[Event]:
+        for event in watch(*arguments, **options):
+            yield event
+            if event.kind in following.CHANGES:
+                taken_in.put(None)  # the next one is asked for
+
+    monkeypatch.setattr(following, "watch", noting)
+
+    def act_in_turn(*actions: Callable[[], object]) -> None:
+        def act() -> None:
+            for action in actions:
+                taken_in.get()
+                action()
+
+        threading.Thread(target=act, daemon=True).start()
+
+    return act_in_turn

@@ -1,10 +1,12 @@
 """Backups on a workspace's page, and the pages that restore and clone."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
 
 from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.foundation.states import RUNS
 from tests.fakes.console import TEAM, ConsoleWorld
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
@@ -27,22 +29,34 @@ SCHEDULED: Final = {"schedule": "30 2 * * *", "timeZone": "Europe/Paris", "keep"
 
 
 def put_backups(
-    world: ConsoleWorld, *, destinations: bool = True, restore: Any = None, **record: Any
+    world: ConsoleWorld,
+    *,
+    destinations: bool = True,
+    restore: Any = None,
+    conditions: Sequence[dict[str, Any]] = (),
+    **record: Any,
 ) -> None:
     """Let the workspace have backups, and the platform a destination."""
     spec: dict[str, Any] = {"models": ["gemma2:2b"], "backup": SCHEDULED}
-    status = {"phase": "Ready", "backup": RECORD | record} | (
+    status = {"phase": "Ready", "backup": RECORD | record, "conditions": [*conditions]} | (
         {"restore": restore} if restore else {}
     )
     world.put(resource(NAME, team=TEAM, spec=spec, status=status, version=5))
+    put_platform(world, *(["offsite"] if destinations else []))
+
+
+def put_platform(world: ConsoleWorld, *destinations: str) -> None:
+    """Let the platform have these destinations."""
     s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
     backup = {
-        "destinations": [{"name": "offsite", "s3": s3}] if destinations else [],
+        "destinations": [{"name": name, "s3": s3} for name in destinations],
         "passphraseSecretName": "passphrase",
     }
-    metadata = {"name": "default", "uid": "platform", "generation": 9, "resourceVersion": "9"}
+    version = 9 + len(destinations)
+    metadata: dict[str, Any] = {"name": "default", "uid": "platform", "generation": 9}
+    metadata |= {"resourceVersion": str(version)}
     platform = {"metadata": metadata, "spec": {"backup": backup}}
-    take_list(world.services.cluster._platform._store, [platform], 9)
+    take_list(world.services.cluster._platform._store, [platform], version)
 
 
 def spec_of(world: ConsoleWorld, name: str = NAME) -> dict[str, Any]:
@@ -84,6 +98,23 @@ class TestCard:
         assert message in page.text
         assert page.text.count(HOSTILE) == 4
         assert page.tags.count("img") == 0
+
+    async def test_backups_that_are_overdue_need_somebody_although_the_last_run_was_well(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        overdue = {
+            "type": "BackedUp",
+            "status": "False",
+            "reason": "BackupOverdue",
+            "message": "a backup is overdue",
+        }
+        put_backups(world, conditions=[overdue])
+        page = await browser.http.get(PATH + QUERY)
+        card = page.text.partition('id="backups"')[2].partition("</section>")[0]
+        assert RUNS["Failed"].word in card
+        assert RUNS["Done"].word not in card
+        assert '<p class="error">' in card
+        assert "a backup is overdue" in card
 
     async def test_who_may_only_look_is_offered_nothing(
         self, browser: Browser, world: ConsoleWorld
@@ -177,3 +208,19 @@ async def test_a_new_workspace_gets_a_schedule_where_there_is_a_destination(
     answer = await browser.submit(page, "/new", name="blue", team=TEAM, schedule="@daily")
     assert answer.status_code == 303
     assert spec_of(world, "blue")["backup"] == {"schedule": "@daily"}
+
+
+async def test_where_backups_go_is_chosen_where_there_are_several_destinations(
+    browser: Browser, world: ConsoleWorld
+) -> None:
+    put_backups(world)
+    assert "destination" not in (await browser.open("/new")).form("/new").values
+    put_platform(world, "offsite", "attic")
+    page = await browser.open("/new")
+    chosen = {"name": "blue", "team": TEAM, "destination": "attic"}
+    answer = await browser.submit(page, "/new", **chosen, schedule="@daily")
+    assert answer.status_code == 303
+    backup = {"schedule": "@daily", "destination": "attic"}
+    assert spec_of(world, "blue")["backup"] == backup
+    await browser.submit(page, "/new", **(chosen | {"name": "green"}), schedule="")
+    assert "backup" not in spec_of(world, "green")

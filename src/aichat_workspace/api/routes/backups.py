@@ -19,7 +19,12 @@ from aichat_workspace.api.routes.workspaces import (
     location,
     workspace_response,
 )
-from aichat_workspace.api.schemas.backups import BackupList, CloneRequest, RestoreRequest
+from aichat_workspace.api.schemas.backups import (
+    BackupList,
+    BackupRequest,
+    CloneRequest,
+    RestoreRequest,
+)
 from aichat_workspace.api.schemas.workspace import WorkspaceDocument
 from aichat_workspace.api.web.responses.json_responses import json_response
 from aichat_workspace.api.workspaces.backups import listed
@@ -61,12 +66,15 @@ async def back_up_workspace(
     services: ServicesDep,
     name: Name,
     query: ChangeParameters,
+    body: BackupRequest | None = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """The chat runs on meanwhile. Each request is one more backup; older ones than the newest
-    `spec.backup.keep` are removed. `status.backup` says how it goes. 409 where the platform has no
-    destination for the team, or no passphrase."""
-    view = await services.backups.request(caller, name, query.options(if_match))
+    """The chat runs on meanwhile. Each request is one more backup, unless it repeats the text of
+    the last one; the newest `spec.backup.keep` stay, of scheduled and requested ones alike.
+    `status.backup` says how it goes. 409 where the platform has no destination for the team, or no
+    passphrase."""
+    text = body.request if body else ""
+    view = await services.backups.request(caller, name, text, query.options(if_match))
     return workspace_response(view, 202, dry_run=query.dry_run)
 
 

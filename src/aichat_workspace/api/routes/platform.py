@@ -123,7 +123,7 @@ async def read_platform(
         embedding_model=_embedding_model(platform),
         allowed_registries=platform.models.allowed_registries,
         allowed=Choices(**platform.allowed.model_dump(exclude={"foreign_metadata"})),
-        backup_passphrase=platform.backup.passphrase_secret_name is not None,
+        has_backup_passphrase=platform.backup.passphrase_secret_name is not None,
         tls=ingress.issuer is not None or ingress.default_certificate,
         version=services.settings.version,
     )

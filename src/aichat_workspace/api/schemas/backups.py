@@ -7,7 +7,12 @@ from pydantic import Field, StrictBool
 
 from aichat_workspace.api.schemas.base import ApiModel, RequestBody, with_example
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.backup import BackupEntry, BackupName, BackupState
+from aichat_workspace.domain.v1alpha1.backup import (
+    BackupEntry,
+    BackupName,
+    BackupState,
+    RequestText,
+)
 from aichat_workspace.domain.v1alpha1.field_types import DnsLabel
 
 _NAME: str = "20261201T023000Z-0f3b9c2d"
@@ -24,6 +29,15 @@ class BackupDocument(BackupEntry):
     made_at: datetime | None = Field(
         description="When it was made, by its name; null for a name that does not say it."
     )
+
+
+class LastRun(ApiModel):
+    """How the last run that makes a backup went or goes."""
+
+    state: BackupState = Field(description="How it went: Running, Done or Failed.")
+    finished_at: datetime | None = Field(description="When it ended; null while it runs.")
+    reason: str = Field(description="Why it failed, in one word; else empty.")
+    message: str = Field(description="What is wrong and what to do; else empty.")
 
 
 class BackupList(ApiModel):
@@ -45,10 +59,15 @@ class BackupList(ApiModel):
             "keep": 7,
             "isWaiting": False,
             "state": "Done",
-            "succeededAt": "2026-12-01T02:30:09Z",
-            "finishedAt": "2026-12-01T02:30:09Z",
             "reason": "",
             "message": "",
+            "succeededAt": "2026-12-01T02:30:09Z",
+            "lastRun": {
+                "state": "Done",
+                "finishedAt": "2026-12-01T02:30:09Z",
+                "reason": "",
+                "message": "",
+            },
         }
     )
 
@@ -59,15 +78,34 @@ class BackupList(ApiModel):
     destination: str | None = Field(description="Where they are; null before the first run.")
     schedule: str = Field(description="When they are made, as cron writes it; empty for never.")
     time_zone: str = Field(description="The time zone of the schedule.")
-    keep: int | None = Field(description="How many stay; null for a workspace without backups.")
+    keep: int | None = Field(
+        description="How many stay, of scheduled and requested ones alike; null for a workspace "
+        "without backups."
+    )
     is_waiting: bool = Field(description="Whether one was asked for whose run has not begun.")
     state: BackupState | None = Field(
-        description="How the last run went or goes; null before the first."
+        description="How backups are: Running while one is being made; Failed where the condition "
+        "BackedUp is False, also where one is overdue or has no place; else as the last run went, "
+        "and null before the first."
+    )
+    reason: str = Field(description="Why they fail, in one word; else empty.")
+    message: str = Field(
+        description="What is wrong and what to do, or what a run waits for; else empty."
     )
     succeeded_at: datetime | None = Field(description="When a backup was last made; null: never.")
-    finished_at: datetime | None = Field(description="When the last run ended; null: never.")
-    reason: str = Field(description="Why the last run failed, in one word; else empty.")
-    message: str = Field(description="What is wrong and what to do; else empty.")
+    last_run: LastRun | None = Field(description="How the last run went; null before the first.")
+
+
+class BackupRequest(RequestBody):
+    """The name of the request."""
+
+    model_config = with_example({"request": "before-the-upgrade"})
+
+    request: RequestText = Field(
+        default="",
+        description="Any text, for `spec.backup.request`. The same text makes no second backup, so "
+        "a request whose answer was lost may be repeated; a new one when left out or empty.",
+    )
 
 
 class RestoreRequest(RequestBody):

@@ -168,7 +168,7 @@ class PlatformDocument(ApiModel):
                 "issuers": [],
                 "signIn": [],
             },
-            "backupPassphrase": True,
+            "hasBackupPassphrase": True,
             "tls": True,
             "version": "1.0.0",
         }
@@ -188,7 +188,7 @@ class PlatformDocument(ApiModel):
         description="Registries that models may come from; any when empty."
     )
     allowed: Choices = Field(description="What a workspace may choose by name.")
-    backup_passphrase: bool = Field(
+    has_backup_passphrase: bool = Field(
         description="Whether the settings name what seals credentials in backups; without it none "
         "are made."
     )

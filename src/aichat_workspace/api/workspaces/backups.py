@@ -18,8 +18,9 @@ from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces, r
 from aichat_workspace.api.workspaces.spec_lists import Spec
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.policy import backups
-from aichat_workspace.domain.v1alpha1.backup import Backup
+from aichat_workspace.domain.v1alpha1.backup import Backup, BackupState
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 _OF_ONE_WORKSPACE: Final = ("namespaceUID", "restart", "restore", "suspended", "connections")
@@ -27,11 +28,13 @@ _OF_ONE_WORKSPACE: Final = ("namespaceUID", "restart", "restore", "suspended", "
 _OF_ONE_PROVIDER: Final = ("oidc", "passwordForm", "scim")
 """How people sign in with a provider whose Secret is for one workspace."""
 _NO_BACKUP: Final = Backup()
+_BACKED_UP: Final = ConditionType.BACKED_UP
 
 
 def listed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schemas.backups.BackupList of a workspace."""
-    spec, record = document["spec"].get("backup"), document["status"].get("backup") or {}
+    spec, status = document["spec"].get("backup"), document["status"]
+    record = status.get("backup") or {}
     wish = spec or {}
     request = wish.get("request", "")
     return {
@@ -41,8 +44,33 @@ def listed(document: Mapping[str, Any]) -> dict[str, Any]:
         "timeZone": wish.get("timeZone", _NO_BACKUP.time_zone),
         "keep": wish.get("keep", _NO_BACKUP.keep) if spec is not None else None,
         "isWaiting": bool(request) and request != record.get("request", ""),
-        "state": record.get("state"),
+        **_standing(status),
         "succeededAt": record.get("succeededAt"),
+        "lastRun": _outcome(record) if record.get("state") else None,
+    }
+
+
+def _standing(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how backups are: as the condition BackedUp says where it is False, for backups may
+    be overdue, or have no place, after a run that was well; else as the last run went."""
+    record = status.get("backup") or {}
+    condition: Mapping[str, Any] = next(
+        (entry for entry in status.get("conditions") or () if entry["type"] == _BACKED_UP), {}
+    )
+    is_failed = condition.get("status") == ConditionStatus.FALSE
+    source = condition if is_failed else record
+    is_running = record.get("state") == BackupState.RUNNING
+    return {
+        "state": BackupState.FAILED if is_failed and not is_running else record.get("state"),
+        "reason": source.get("reason", ""),
+        "message": source.get("message", ""),
+    }
+
+
+def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schemas.backups.LastRun."""
+    return {
+        "state": record["state"],
         "finishedAt": record.get("finishedAt"),
         "reason": record.get("reason", ""),
         "message": record.get("message", ""),
@@ -76,12 +104,15 @@ class Backups:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     """Tells the time: each request for one is another text."""
 
-    async def request(self, caller: Caller, name: str, options: ChangeOptions) -> View:
-        """Have a backup made. Raises ProblemError (409) where it has nowhere to go."""
+    async def request(
+        self, caller: Caller, name: str, request: str, options: ChangeOptions
+    ) -> View:
+        """Have a backup made. The same text again makes no second one; an empty one is a new one.
+        Raises ProblemError (409) where it has nowhere to go."""
         workspace = await self.workspaces.find(caller, "patch", name, options.team)
 
         def change(spec: Spec) -> Spec:
-            backup = {**(spec.get("backup") or {}), "request": self._text()}
+            backup = {**(spec.get("backup") or {}), "request": request or self._text()}
             self._require_destination(workspace.team, backup)
             return {**spec, "backup": backup}
 
@@ -92,7 +123,7 @@ class Backups:
         self, caller: Caller, name: str, body: RestoreRequest, options: ChangeOptions
     ) -> View:
         """Have the chat's data replaced by a backup's. Raises ProblemError: 422 for one that is not
-        listed, 409 where the platform has no place for backups."""
+        listed, 404 where its source is not there, 409 without a place for backups."""
         audit_log.note(backup=body.backup, source=body.source)
         workspace = await self.workspaces.find(caller, "patch", name, options.team)
         source = body.source if body.source != workspace.name else None
@@ -135,7 +166,7 @@ class Backups:
 
     async def _source(self, caller: Caller, name: str, workspace: View) -> View:
         """Return the workspace of the same team whose backup is to be restored. Raises ProblemError
-        (422) where there is none that the caller may see."""
+        (404) where there is none that the caller may see."""
         try:
             return await self.workspaces.find(caller, "get", name, workspace.team)
         except ProblemError as error:
@@ -145,7 +176,8 @@ class Backups:
                 f"team {workspace.team!r} has no workspace {name!r}, or you may not see it. Send "
                 "`unlisted: true` for a backup of one that is deleted"
             )
-            raise _not_listed("source", message) from None
+            field = FieldError("source", message)
+            raise ProblemError(404, error.code, f"source: {message}.", errors=(field,)) from None
 
     def _require_destination(self, team: str, backup: Mapping[str, Any] | None) -> None:
         """Raise ProblemError (409) where the platform has no backups of the workspace."""
@@ -153,11 +185,13 @@ class Backups:
         spec = WorkspaceSpec(workspace_name="any", backup=Backup.model_validate(backup or {}))
         _, problem = backups.destination(spec, team, platform)
         if problem is not None:
-            raise _no_destination(f"{problem.message}.")
+            raise ProblemError(409, "no-backup-destination", f"{problem.message}.")
         if platform.backup.passphrase_secret_name is None:
-            raise _no_destination(
+            raise ProblemError(
+                409,
+                "no-backup-passphrase",
                 "The platform has no passphrase for backups. Ask the platform team to set "
-                "spec.backup.passphraseSecretName of the AIChatPlatform."
+                "spec.backup.passphraseSecretName of the AIChatPlatform.",
             )
 
     def _text(self) -> str:
@@ -216,13 +250,5 @@ def _require_listed(backup: str, view: View) -> None:
             f"GET /api/v1/workspaces/{view.name}/backups has those that it lists. Send "
             "`unlisted: true` for an older one that is still in the store"
         )
-        raise _not_listed("backup", message)
-
-
-def _no_destination(detail: str) -> ProblemError:
-    return ProblemError(409, "no-backup-destination", detail)
-
-
-def _not_listed(field: str, message: str) -> ProblemError:
-    error = FieldError(field, message)
-    return ProblemError(422, "backup-not-listed", f"{field}: {message}.", errors=(error,))
+        error = FieldError("backup", message)
+        raise ProblemError(422, "backup-not-listed", f"backup: {message}.", errors=(error,))

@@ -25,6 +25,7 @@ _FIXES: Final = {
     "forbidden": "aichatctl doctor",
     "no-backup": "aichatctl backup NAME --wait",
     "no-backup-destination": "aichatctl doctor",
+    "no-backup-passphrase": "aichatctl doctor",
     "backup-not-listed": "aichatctl backups NAME",
     "no-such-model": "aichatctl models list NAME",
     "no-such-pattern": "aichatctl get NAME -o yaml",

@@ -1,5 +1,7 @@
 """Commands for backups: backup, backups, restore, clone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -18,9 +20,10 @@ from aichat_workspace.cli.command import (
     command,
     seconds_of,
 )
-from aichat_workspace.cli.errors import CliError
+from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.output import Format, print_result
-from aichat_workspace.cli.render.backups import backup_table, record_of
+from aichat_workspace.cli.render.backups import backup_table
+from aichat_workspace.cli.render.workspaces import record_of
 from aichat_workspace.cli.session import Session
 
 _REPLACES: Final = (
@@ -44,6 +47,16 @@ def complete_backup(invocation: typer.Context, incomplete: str) -> list[str]:
     return [backup for backup in names if backup.startswith(incomplete)]
 
 
+@contextmanager
+def _hint(session: Session, text: str, watch: str) -> Iterator[None]:
+    """Say at Ctrl-C that only the wait ends, and how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        session.notes.say(f"\n{text}; `aichatctl {watch}` watches it.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
 Unlisted = Annotated[
     bool,
     typer.Option("--unlisted", help="Take one that the list does not have, as an older one."),
@@ -61,18 +74,32 @@ def register(app: typer.Typer) -> None:
 def backup(
     session: Session,
     name: Name,
+    request: Annotated[
+        str | None,
+        typer.Option(
+            "--request",
+            metavar="TEXT",
+            help="Any text, as a date: the same one again makes no second backup.",
+        ),
+    ] = None,
     team: Team = None,
     dry_run: DryRun = False,
     wait: Wait = False,
     timeout: Timeout = "15m",
 ) -> None:
-    """Back a workspace up now; the chat runs on."""
+    """Back a workspace up now; the chat runs on.
+
+    The newest `backup.keep` stay, of scheduled and requested ones alike.
+    """
     seconds = seconds_of(timeout)
     what, query = f"{name} was not backed up", {"team": team, "dryRun": dry_run}
-    answer = session.api.send(what, "POST", workspace_path(name, ":backup"), query=query)
+    body = {"request": request} if request else None
+    path = workspace_path(name, ":backup")
+    answer = session.api.send(what, "POST", path, query=query, body=body)
     session.notes.say(f"{name} {'would be' if dry_run else 'is being'} backed up")
     if wait and not dry_run:
-        document = waiting.wait(session, answer.document, waiting.BACKED_UP, seconds)
+        with _hint(session, f"the backup of {name} goes on", f"wait {name} --for backup"):
+            document = waiting.wait(session, answer.document, waiting.BACKED_UP, seconds)
         entries = record_of(document or {}).get("items") or ()
         for entry in entries[:1]:
             session.out.say(str(entry["name"]))
@@ -135,7 +162,8 @@ def restore(
     )
     session.notes.say(f"{name} {'would be' if dry_run else 'is being'} restored")
     if wait and not dry_run:
-        waiting.wait(session, answer.document, waiting.RESTORED, seconds)
+        with _hint(session, f"the restore of {name} goes on", f"wait {name} --for restore"):
+            waiting.wait(session, answer.document, waiting.RESTORED, seconds)
         session.notes.say(f"{name} is restored")
 
 
@@ -183,6 +211,7 @@ def clone(
     if not wait:
         session.notes.say(f"aichatctl wait {new_name}")
         return
-    ready = waiting.wait(session, document, waiting.CLONED, seconds) or {}
+    with _hint(session, f"{new_name} goes on coming up", f"wait {new_name}"):
+        ready = waiting.wait(session, document, waiting.CLONED, seconds) or {}
     session.out.say(str((ready.get("status") or {}).get("url") or f"{new_name} is ready"))
     session.notes.say(f"sign in with: aichatctl credentials {new_name}")

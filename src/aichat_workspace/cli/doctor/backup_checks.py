@@ -6,7 +6,7 @@ from typing import Final
 from aichat_workspace.cli.client.api import Json
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError, ExitCode
-from aichat_workspace.cli.render.backups import failure_of, problem_of, record_of
+from aichat_workspace.cli.render.workspaces import backup_problem
 from aichat_workspace.cli.session import Session
 
 _ASK: Final = "ask the platform team to set spec.backup of the AIChatPlatform"
@@ -28,7 +28,7 @@ def platform(session: Session) -> Iterator[Finding]:
     if not destinations:
         text = "the platform has no place for backups: chats are not backed up"
         yield Finding("AC602", Category.PLATFORM, Severity.NOTE, text, _ASK)
-    elif not settings["backupPassphrase"]:
+    elif not settings["hasBackupPassphrase"]:
         text = "the platform has no passphrase for backups: none are made"
         yield Finding("AC602", Category.PLATFORM, Severity.PROBLEM, text, _ASK)
     else:
@@ -48,6 +48,6 @@ def workspaces(documents: Iterable[Json]) -> Iterator[Finding]:
 
 def _problems(document: Json) -> Iterator[Finding]:
     name = document["name"]
-    if text := problem_of(document, "BackedUp") or failure_of(record_of(document)):
+    if text := backup_problem(document):
         fix = f"aichatctl describe {name}; aichatctl backup {name} --wait"
         yield Finding("AC403", Category.WORKSPACES, Severity.PROBLEM, f"{name}: {text}", fix)

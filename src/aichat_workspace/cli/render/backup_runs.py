@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aichat_workspace.cli.render.backups import failure_of, problem_of, record_of
+from aichat_workspace.cli.render.backups import obstacle_of
 from aichat_workspace.cli.render.bring_up import (
     COMING_UP,
     Course,
@@ -11,7 +11,7 @@ from aichat_workspace.cli.render.bring_up import (
     condition_step,
     is_true,
 )
-from aichat_workspace.cli.render.workspaces import condition, phase_of
+from aichat_workspace.cli.render.workspaces import condition, failure_of, phase_of, record_of
 
 Json = dict[str, Any]
 
@@ -57,7 +57,10 @@ def _restore(document: Json) -> Json:
 
 def _is_current_restore(document: Json) -> bool:
     desired, carried_out = (
-        tuple((restore or {}).get(field) or "" for field in ("backup", "source", "request"))
+        tuple(
+            (restore or {}).get(field) or ""
+            for field in ("backup", "source", "destination", "request")
+        )
         for restore in (
             (document.get("spec") or {}).get("restore"),
             _restore(document).get("target"),
@@ -82,7 +85,7 @@ BACKUP: Final = Course(
             ),
         ),
     ),
-    lambda document: "" if _has_begun(document) else problem_of(document, "BackedUp"),
+    lambda document: "" if _has_begun(document) else obstacle_of(document, "BackedUp"),
     has_models=False,
 )
 _RESTORE_STEP: Final = Step(
@@ -94,7 +97,7 @@ _RESTORE_STEP: Final = Step(
 )
 RESTORE: Final = Course(
     (_RESTORE_STEP, condition_step("OpenWebUIAvailable")),
-    lambda document: "" if _is_current_restore(document) else problem_of(document, "Restored"),
+    lambda document: "" if _is_current_restore(document) else obstacle_of(document, "Restored"),
     has_models=False,
 )
 CLONE: Final = Course((*COMING_UP.steps, _RESTORE_STEP), COMING_UP.problem)

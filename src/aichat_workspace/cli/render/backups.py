@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aichat_workspace.cli.render.lines import Line, Span, Style, line, paragraph, plain
 from aichat_workspace.cli.render.tables import Column, table
-from aichat_workspace.cli.render.workspaces import condition
+from aichat_workspace.cli.render.workspaces import backup_problem, condition, record_of
 from aichat_workspace.foundation import units
 
 Json = Mapping[str, Any]
@@ -18,19 +18,7 @@ _COLUMNS: Final = (
 )
 
 
-def record_of(document: Json) -> Json:
-    """Return what the operator reports of a workspace's backups; empty before the first run."""
-    return (document.get("status") or {}).get("backup") or {}
-
-
-def failure_of(record: Json) -> str:
-    """Return why a run has failed; empty for one that has not."""
-    if record.get("state") != "Failed":
-        return ""
-    return str(record.get("message") or record.get("reason") or "it has failed")
-
-
-def problem_of(document: Json, kind: str) -> str:
+def obstacle_of(document: Json, kind: str) -> str:
     """Return why a run does not begin; empty while time is enough."""
     entry = condition(document, kind)
     is_current = entry.get("observedGeneration", 0) >= document.get("generation", 0)
@@ -69,8 +57,8 @@ def _remarks(document: Json) -> list[str]:
         remarks.append(f"made by schedule: {document['schedule']} ({document['timeZone']})")
     if document["isWaiting"] or document["state"] == "Running":
         remarks.append("one is being made")
-    if document["state"] == "Failed":
-        remarks.append(f"the last run failed: {failure_of(document)}")
+    if document["reason"]:
+        remarks.append(f"backups need you: {document['message'] or document['reason']}")
     return remarks
 
 
@@ -84,10 +72,8 @@ def last_backup(document: Json, now: datetime) -> Span | None:
     age = (
         f"{units.age(units.seconds_since(str(succeeded_at), now))} ago" if succeeded_at else "never"
     )
-    if failure := failure_of(record):
-        return Span(f"{age}; the last run failed: {plain(failure)}", Style.BAD)
+    if problem := backup_problem(document):
+        return Span(f"{age}; {plain(problem)}", Style.BAD)
     if record.get("state") == "Running":
         return Span(f"{age}; one is being made", Style.WORKING)
-    if problem := problem_of(document, "BackedUp"):
-        return Span(f"{age}; {plain(problem)}", Style.BAD)
     return Span(age)

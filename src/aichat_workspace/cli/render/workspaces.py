@@ -67,6 +67,30 @@ def condition(document: Json, kind: str) -> Json:
     return next((entry for entry in conditions if entry.get("type") == kind), {})
 
 
+def record_of(document: Json) -> Json:
+    """Return what the operator reports of a workspace's backups; empty before the first run."""
+    return (document.get("status") or {}).get("backup") or {}
+
+
+def failure_of(record: Json) -> str:
+    """Return why a run has failed; empty for one that has not."""
+    if record.get("state") != "Failed":
+        return ""
+    return str(record.get("message") or record.get("reason") or "it has failed")
+
+
+def backup_problem(document: Json) -> str:
+    """Return why a workspace is not backed up as it asks for; empty where all is well.
+
+    The condition also tells of backups that are overdue, or have no place, after a run that was
+    well; it is away once spec.backup is taken out.
+    """
+    entry = condition(document, "BackedUp")
+    if entry.get("status") == "False":
+        return str(entry.get("message") or entry.get("reason") or "it is not backed up")
+    return failure_of(record_of(document))
+
+
 def models_of(document: Json) -> list[dict[str, Any]]:
     """Return how far each model is."""
     return list((document.get("status") or {}).get("models") or ())
@@ -112,16 +136,16 @@ def _row(document: Json, now: datetime, *, wide: bool) -> Sequence[Span]:
             Span(plain(str(document.get("requestedBy") or ""))),
             Span(plain(str(spec.get("costCentre") or ""))),
             Span(plain(str(spec.get("displayName") or ""))),
-            _backed_up(status.get("backup") or {}, now),
+            _backed_up(document, now),
             Span(plain(str(namespace))),
         ]
     return [*cells, Span(plain(hint(document)), Style.FAINT)]
 
 
-def _backed_up(record: Json, now: datetime) -> Span:
-    """Return how long ago a workspace was backed up, and whether the last run failed."""
-    succeeded_at = record.get("succeededAt")
+def _backed_up(document: Json, now: datetime) -> Span:
+    """Return how long ago a workspace was backed up, and whether backups fail."""
+    succeeded_at = record_of(document).get("succeededAt")
     age = units.age(units.seconds_since(str(succeeded_at), now)) if succeeded_at else "-"
-    if record.get("state") == "Failed":
+    if backup_problem(document):
         return Span(f"{age} ▲ failed", Style.BAD)
     return Span(age)

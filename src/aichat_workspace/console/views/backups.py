@@ -47,7 +47,7 @@ class Backups:
     """When one was last made."""
     schedule: str
     state: State | None
-    """How the last run went or goes; None before the first."""
+    """How they are, by the condition where that is False; None before the first run."""
     message: str
     """What is wrong with it, or what it waits for."""
     restore_state: State | None

@@ -205,7 +205,8 @@ class Backup(Schema):
         default=7,
         ge=1,
         le=MAX_KEPT,
-        description="How many backups stay: a new one prunes older ones.",
+        description="How many backups stay, of scheduled and requested ones alike: a new one "
+        "prunes older ones.",
     )
     request: RequestText = Field(
         default="",

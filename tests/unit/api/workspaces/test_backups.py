@@ -68,6 +68,13 @@ def spec_of(cluster: Cluster, name: str = "team-a") -> dict[str, Any]:
     return spec
 
 
+def not_backed_up(reason: str) -> dict[str, Any]:
+    """Return a status whose condition BackedUp is False."""
+    ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": ""}
+    entry = {"type": "BackedUp", "status": "False", "reason": reason, "message": "what to do"}
+    return {"conditions": [ready, entry]}
+
+
 class TestList:
     def test_it_has_what_the_status_lists_with_the_time_of_each(self) -> None:
         spec = {"backup": {"schedule": "30 2 * * *", "keep": 3, "request": "two"}}
@@ -93,6 +100,31 @@ class TestList:
         assert document["items"] == []
         assert document["keep"] is None
         assert document["state"] is None
+        assert document["lastRun"] is None
+
+    @pytest.mark.parametrize("reason", ["BackupOverdue", "BackupSecretNotFound"])
+    def test_a_false_condition_counts_more_than_a_run_that_was_well(self, reason: str) -> None:
+        document = listed({"spec": {"backup": {}}, "status": {**STATUS, **not_backed_up(reason)}})
+        assert (document["state"], document["reason"]) == ("Failed", reason)
+        assert document["message"] == "what to do"
+        assert document["lastRun"]["state"] == "Done"
+
+    def test_a_run_that_goes_on_is_running_while_backups_are_overdue(self) -> None:
+        status = {"backup": {"state": "Running"}, **not_backed_up("BackupOverdue")}
+        document = listed({"spec": {"backup": {}}, "status": status})
+        assert (document["state"], document["reason"]) == ("Running", "BackupOverdue")
+
+    def test_before_the_first_run_the_condition_alone_says_what_is_wrong(self) -> None:
+        status = not_backed_up("BackupSecretNotFound")
+        document = listed({"spec": {"backup": {}}, "status": status})
+        assert (document["state"], document["lastRun"]) == ("Failed", None)
+
+    def test_a_condition_that_is_true_leaves_the_runs_own_words(self) -> None:
+        run = {"state": "Running", "message": "no room yet", "finishedAt": None, "reason": ""}
+        backed_up = {"type": "BackedUp", "status": "True", "reason": "BackedUp", "message": "well"}
+        document = listed({"spec": {}, "status": {"backup": run, "conditions": [backed_up]}})
+        assert (document["state"], document["message"]) == ("Running", "no room yet")
+        assert document["lastRun"] == run
 
 
 class TestBackup:
@@ -107,6 +139,33 @@ class TestBackup:
             assert backup["request"] >= before
             await client.post(f"{PATH}:backup")
             assert spec_of(cluster)["backup"]["request"] > backup["request"]
+
+    async def test_a_retry_with_the_same_text_changes_nothing(self) -> None:
+        async with world() as (cluster, client):
+            cluster.watch_event(resource())
+            first = await client.post(f"{PATH}:backup", json={"request": "before the upgrade"})
+            assert first.json()["spec"]["backup"]["request"] == "before the upgrade"
+            stored = spec_of(cluster)
+            again = await client.post(f"{PATH}:backup", json={"request": "before the upgrade"})
+            assert again.status_code == 202
+            assert spec_of(cluster) == stored
+            await client.post(f"{PATH}:backup", json={"request": "after the upgrade"})
+            assert spec_of(cluster)["backup"]["request"] == "after the upgrade"
+
+    @pytest.mark.parametrize("body", [{"request": "x" * 65}, {"request": 1}, {"requests": "x"}])
+    async def test_a_text_that_is_none_is_refused_with_its_field(self, body: Any) -> None:
+        async with world() as (cluster, client):
+            cluster.watch_event(resource())
+            answer = await client.post(f"{PATH}:backup", json=body)
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["field"] == next(iter(body))
+
+    @pytest.mark.parametrize("body", [{}, {"request": ""}])
+    async def test_a_body_without_a_text_is_a_new_request(self, body: Any) -> None:
+        async with world() as (cluster, client):
+            cluster.watch_event(resource())
+            assert (await client.post(f"{PATH}:backup", json=body)).status_code == 202
+            assert spec_of(cluster)["backup"]["request"]
 
     async def test_a_workspace_without_backups_gets_one_with_the_defaults(self) -> None:
         async with world() as (cluster, client):
@@ -130,29 +189,33 @@ class TestBackup:
             assert answer.status_code == 412
 
     @pytest.mark.parametrize(
-        ("destinations", "passphrase", "spec", "fix"),
+        ("destinations", "spec", "fix"),
         [
-            ([], True, {}, "spec.backup.destinations"),
-            ([{**DESTINATION, "allowedTeams": ["blue"]}], True, {}, "spec.backup.destinations"),
-            ([DESTINATION], False, {}, "spec.backup.passphraseSecretName"),
-            ([DESTINATION], True, {"backup": {"destination": "attic"}}, "may choose offsite"),
+            ([], {}, "spec.backup.destinations"),
+            ([{**DESTINATION, "allowedTeams": ["blue"]}], {}, "spec.backup.destinations"),
+            ([DESTINATION], {"backup": {"destination": "attic"}}, "may choose offsite"),
         ],
-        ids=["none", "none for the team", "no passphrase", "one that is not there"],
+        ids=["none", "none for the team", "one that is not there"],
     )
-    async def test_it_needs_a_destination_for_the_team_and_a_passphrase(
-        self,
-        destinations: list[dict[str, Any]],
-        passphrase: bool,
-        spec: dict[str, Any],
-        fix: str,
+    async def test_it_needs_a_destination_for_the_team(
+        self, destinations: list[dict[str, Any]], spec: dict[str, Any], fix: str
     ) -> None:
         async with world() as (cluster, client):
-            put_platform(cluster, *destinations, passphrase=passphrase)
+            put_platform(cluster, *destinations)
             cluster.watch_event(resource(spec=spec))
             answer = await client.post(f"{PATH}:backup")
             assert answer.status_code == 409
             assert answer.json()["code"] == "no-backup-destination"
             assert fix in answer.json()["detail"]
+            assert not cluster.patches
+
+    async def test_a_platform_without_a_passphrase_has_an_error_of_its_own(self) -> None:
+        async with world() as (cluster, client):
+            put_platform(cluster, DESTINATION, passphrase=False)
+            cluster.watch_event(resource())
+            answer = await client.post(f"{PATH}:backup")
+            assert (answer.status_code, answer.json()["code"]) == (409, "no-backup-passphrase")
+            assert "spec.backup.passphraseSecretName" in answer.json()["detail"]
             assert not cluster.patches
 
     async def test_who_may_not_patch_the_workspace_is_refused(self) -> None:
@@ -209,8 +272,9 @@ class TestRestore:
             cluster.watch_event(resource("team-b", team="other", status=STATUS, version=2))
             body = {"backup": OLD, "source": "team-b"}
             answer = await client.post(f"{PATH}:restore", json=body)
-            assert answer.status_code == 422
+            assert (answer.status_code, answer.json()["code"]) == (404, "workspace-not-found")
             assert answer.json()["errors"][0]["field"] == "source"
+            assert "unlisted" in answer.json()["detail"]
 
     async def test_its_own_name_as_the_source_is_no_clone(self) -> None:
         async with world() as (cluster, client):

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 import typer
 
+from aichat_workspace.cli import waiting
 from aichat_workspace.cli.commands import backups
 from aichat_workspace.cli.render import backup_runs, bring_up
 from aichat_workspace.cli.render.lines import text_of
@@ -61,8 +62,10 @@ class TestBackups:
         assert document["items"][0]["madeAt"] == "2026-12-01T02:30:00Z"
 
     def test_a_failed_run_says_why(self, world: World) -> None:
-        put_backups(world, record={"state": "Failed", "message": "the store refuses"})
-        assert "the last run failed: the store refuses" in world.run("backups", "red-chat").out
+        failed = {"state": "Failed", "reason": "RunFailed", "message": "the store refuses"}
+        put_backups(world, record=failed)
+        shown = world.run("backups", "red-chat").out
+        assert "backups need you: the store refuses" in shown
 
     def test_the_shell_completes_their_names(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -79,13 +82,53 @@ class TestBackups:
 
 
 class TestBackup:
-    def test_it_is_asked_for_and_waited_for(self, world: World) -> None:
+    def test_it_is_asked_for_and_not_waited_for(self, world: World) -> None:
         put_backups(world)
         assert world.run("backup", "red-chat", "--dry-run").err == "red-chat would be backed up\n"
         assert "backup" not in world.workspace()["spec"]
         result = world.run("backup", "red-chat")
         assert result.err == "red-chat is being backed up\n"
         assert world.workspace()["spec"]["backup"]["request"]
+
+    def test_its_name_is_printed_and_the_same_text_makes_no_second_one(self, world: World) -> None:
+        put_backups(world, spec={"backup": {"request": "one"}}, record={"request": "one"})
+        result = world.run("backup", "red-chat", "--request", "one", "--wait")
+        assert (result.code, result.out) == (0, f"{NEW}\n")
+        assert world.workspace()["spec"]["backup"]["request"] == "one"
+
+    @pytest.mark.parametrize(
+        ("arguments", "text", "watch"),
+        [
+            (
+                ("backup", "red-chat"),
+                "the backup of red-chat goes on",
+                "aichatctl wait red-chat --for backup",
+            ),
+            (
+                ("restore", "red-chat", OLD, "--yes"),
+                "the restore of red-chat goes on",
+                "aichatctl wait red-chat --for restore",
+            ),
+            (("clone", "red-chat", "trial"), "trial goes on coming up", "aichatctl wait trial"),
+        ],
+        ids=["backup", "restore", "clone"],
+    )
+    def test_who_interrupts_the_wait_reads_how_to_go_on_with_it(
+        self,
+        world: World,
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: tuple[str, ...],
+        text: str,
+        watch: str,
+    ) -> None:
+        def interrupted(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(waiting, "wait", interrupted)
+        put_backups(world)
+        result = world.run(*arguments, "--wait")
+        assert result.code == 130
+        assert f"{text}; `{watch}` watches it." in result.err
 
     def test_a_time_out_says_what_it_waits_for(self, world: World) -> None:
         put_backups(world)
@@ -170,11 +213,26 @@ class TestWaiting:
         assert backup_runs.restore_failure(restored("Failed", {"backup": NEW}, up)) == ""
 
 
-def test_the_report_and_the_wide_table_say_when_it_was_last_backed_up(world: World) -> None:
+def test_the_report_and_the_wide_table_say_that_the_last_run_failed(world: World) -> None:
     put_backups(world, record={"state": "Failed", "message": "the store refuses"})
-    report = world.run("describe", "red-chat").out
-    assert "the last run failed: the store refuses" in report
+    assert "ago; the store refuses" in world.run("describe", "red-chat").out
     assert "▲ failed" in world.run("get", "red-chat", "-o", "wide").out
+
+
+def test_backups_that_are_overdue_after_a_good_run_are_a_problem_everywhere(world: World) -> None:
+    overdue = {
+        **condition("BackedUp", "False", "a backup is overdue"),
+        "reason": "BackupOverdue",
+    }
+    conditions = [*READY_STATUS["conditions"], overdue]
+    world.put(
+        spec={"backup": {"schedule": "@daily"}},
+        status={**READY_STATUS, "conditions": conditions, "backup": RECORD},
+    )
+    assert "backups need you: a backup is overdue" in world.run("backups", "red-chat").out
+    assert "ago; a backup is overdue" in world.run("describe", "red-chat").out
+    assert "▲ failed" in world.run("get", "red-chat", "-o", "wide").out
+    assert "red-chat: a backup is overdue" in world.run("doctor").out
 
 
 def test_a_workspace_that_was_never_backed_up_has_a_dash(world: World) -> None:

@@ -1,47 +1,15 @@
 """Commands that follow."""
 
 import json
-import queue
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
-from aichat_workspace.cli import following, waiting
-from aichat_workspace.cli.client.events import Event
+from aichat_workspace.cli import waiting
 from aichat_workspace.cli.commands.following import change_line, changed, for_output
 from aichat_workspace.cli.render.lines import text_of
 from aichat_workspace.cli.terminal import Terminal
+from tests.unit.cli.conftest import Acting
 from tests.unit.cli.world import PULLING_STATUS, READY_STATUS, STALLED_STATUS, World
-
-Acting = Callable[..., None]
-
-
-@pytest.fixture
-def when_watched(monkeypatch: pytest.MonkeyPatch) -> Acting:
-    """Do one thing after another, as another person would, each once aichatctl has taken in a
-    change."""
-    taken_in: queue.SimpleQueue[None] = queue.SimpleQueue()
-    watch = following.watch
-
-    def noting(*arguments: Any, **options: Any) -> Iterator[Event]:
-        for event in watch(*arguments, **options):
-            yield event
-            if event.kind in following.CHANGES:
-                taken_in.put(None)  # the next one is asked for
-
-    monkeypatch.setattr(following, "watch", noting)
-
-    def act_in_turn(*actions: Callable[[], object]) -> None:
-        def act() -> None:
-            for action in actions:
-                taken_in.get()
-                action()
-
-        threading.Thread(target=act, daemon=True).start()
-
-    return act_in_turn
 
 
 class TestWait:
