@@ -56,6 +56,17 @@ class BackupStanding(StrEnum):
     WAITING = "waiting"
     FAILED = "failed"
     OVERDUE = "overdue"
+    BLOCKED = "blocked"
+
+
+_BY_REASON: Final[Mapping[str | None, BackupStanding]] = {
+    Reason.BACKUP_OVERDUE: BackupStanding.OVERDUE,
+    # None can be made before somebody acts (decision/backups.py).
+    Reason.BACKUP_DESTINATION_NOT_FOUND: BackupStanding.BLOCKED,
+    Reason.BACKUP_DESTINATION_NOT_ALLOWED: BackupStanding.BLOCKED,
+    Reason.BACKUP_SECRET_NOT_FOUND: BackupStanding.BLOCKED,
+    Reason.BACKUP_IMAGE_UNKNOWN: BackupStanding.BLOCKED,
+}
 
 
 def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
@@ -63,8 +74,8 @@ def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
     conditions = (workspace.get("status") or {}).get("conditions") or ()
     for condition in conditions:
         if condition.get("type") == ConditionType.BACKED_UP:
-            if condition.get("reason") == Reason.BACKUP_OVERDUE:
-                return BackupStanding.OVERDUE
+            if standing := _BY_REASON.get(condition.get("reason")):
+                return standing
             by_status = {
                 ConditionStatus.TRUE: BackupStanding.MADE,
                 ConditionStatus.FALSE: BackupStanding.FAILED,

@@ -45,7 +45,8 @@ WATCH: Final = "WATCH"
 MEANINGS: Final = {
     "aichat_backup_workspaces": "Workspaces that ask for backups, by what their condition "
     "BackedUp says: made (the last run made one), waiting (for the first one), failed (the last "
-    "run did, or none can be made), overdue (none for longer than the schedule says).",
+    "run did), overdue (none for longer than the schedule says), blocked (none can be made: a "
+    "destination, a Secret or the image is missing).",
     "aichat_model_pull_bytes_total": "Bytes of models downloaded.",
     "aichat_model_pulls_running": "Model downloads at work now.",
     "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "

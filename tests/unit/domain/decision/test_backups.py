@@ -15,6 +15,7 @@ from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.actions import Delete, target_of
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.status.backups import BackupStanding, backup_standing
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from tests.unit.domain.backups import IMAGE, PLATFORM, SECRETS, render_backups
@@ -73,6 +74,8 @@ def test_what_is_missing_ends_backups_and_nothing_else(
     provision = decision(workspace(backup={"schedule": "@daily"}), **changes)
     assert provision.backup_problem is not None
     assert provision.backup_problem.reason is reason
+    condition = {"type": "BackedUp", "status": "False", "reason": str(reason)}
+    assert backup_standing({"status": {"conditions": [condition]}}) is BackupStanding.BLOCKED
     assert provision.problems == ()
     assert "CronJob" not in kinds(provision)
     assert "Deployment" in kinds(provision)

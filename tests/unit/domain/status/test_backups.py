@@ -280,6 +280,10 @@ def test_without_a_schedule_nothing_is_overdue() -> None:
         ("Unknown", "BackupWaiting", "waiting"),
         ("False", "BackupStoreFailed", "failed"),
         ("False", "BackupOverdue", "overdue"),
+        ("False", "BackupDestinationNotFound", "blocked"),
+        ("False", "BackupDestinationNotAllowed", "blocked"),
+        ("False", "BackupSecretNotFound", "blocked"),
+        ("False", "BackupImageUnknown", "blocked"),
     ],
 )
 def test_a_resource_counts_by_its_condition(status: str, reason: str, standing: str) -> None:

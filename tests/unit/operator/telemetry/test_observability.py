@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aichat_workspace.api.metrics import Metrics as ApiMetrics
 from aichat_workspace.documentation.metrics import busy_operator
+from aichat_workspace.domain.status.backups import BackupStanding
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.operator.telemetry.metrics import (
     MEANINGS,
@@ -236,3 +237,20 @@ def exported_by_the_api() -> set[str]:
 
 def test_operator_and_api_export_no_metric_of_the_same_name() -> None:
     assert exported_by_the_api().isdisjoint(MEANINGS)
+
+
+def test_backups_that_are_overdue_or_blocked_raise_the_alert_and_failed_ones_do_not() -> None:
+    """A run that failed has another chance before the next backup is overdue."""
+    (rule,) = (rule for rule in alerts() if rule["alert"] == "AIChatBackupsOverdue")
+    ((label, operator, states),) = matchers(rule["expr"])
+    assert (label, operator) == ("state", "=~")
+    alerting = {state for state in BackupStanding if re.fullmatch(states, state)}
+    assert alerting == {BackupStanding.OVERDUE, BackupStanding.BLOCKED}
+    body, _ = busy_operator().render()
+    exposed = {
+        sample.labels["state"]
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+        if sample.name == "aichat_backup_workspaces"
+    }
+    assert alerting <= exposed
