@@ -84,11 +84,11 @@ def fill_spec(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Workspa
     """Return the spec with the destination that the team gets, where spec.backup names none."""
     if spec.backup is None or spec.backup.destination is not None:
         return spec
-    chosen, _ = destination(spec, team, platform)
-    if chosen is None:
+    target, _ = destination(spec, team, platform)
+    if target is None:
         return spec
     return spec.model_copy(
-        update={"backup": spec.backup.model_copy(update={"destination": chosen.name})}
+        update={"backup": spec.backup.model_copy(update={"destination": target.name})}
     )
 
 
@@ -102,7 +102,7 @@ def with_destination(workspace: Workspace, platform: PlatformSpec) -> Workspace:
 
 
 def resolve_secret(
-    chosen: BackupDestination, settings: PlatformBackup, find_secret: FindObject
+    target: BackupDestination, settings: PlatformBackup, find_secret: FindObject
 ) -> tuple[ReferencedSecret | None, Problem | None]:
     """Return what a run may use of the platform's Secrets, by its variables, or what is missing."""
     name = settings.passphrase_secret_name
@@ -122,12 +122,12 @@ def resolve_secret(
             f"the passphrase in Secret {name!r} of {field} of the AIChatPlatform is shorter than "
             f"{_MIN_PASSPHRASE_LENGTH} characters; the platform team makes it longer",
         )
-    if chosen.s3 is None:
+    if target.s3 is None:
         return ReferencedSecret("Opaque", data), None
-    field = f"spec.backup.destinations[{chosen.name}].s3.secretName"
+    field = f"spec.backup.destinations[{target.name}].s3.secretName"
     keys = {ACCESS_KEY: "accessKeyID", SECRET_KEY: "secretAccessKey"}
     store_keys, problem = _data(
-        chosen.s3.secret_name, field, keys, find_secret(chosen.s3.secret_name)
+        target.s3.secret_name, field, keys, find_secret(target.s3.secret_name)
     )
     return (None, problem) if problem else (ReferencedSecret("Opaque", data | store_keys), None)
 
