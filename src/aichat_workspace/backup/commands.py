@@ -24,7 +24,6 @@ from aichat_workspace.backup.stores.store import Sink, Store, StoredObject
 
 # A backup that still runs must not be taken for one that was killed.
 _TORN_AFTER: Final = timedelta(days=1)
-_MAX_LISTED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +34,16 @@ class Backup:
     size_bytes: int
     pruned: tuple[str, ...] = ()
     present: tuple[StoredObject, ...] = ()
-    """All backups that are there now, oldest first."""
+    """All backups that are there now, oldest first; none where `warning` says why."""
+    warning: str = ""
+    """Why old ones stay, or empty."""
 
 
 def create(settings: Settings, now: datetime, token: str, version: str) -> Backup:
     """Make a backup, then prune old ones and what killed runs left.
 
     `token` tells it from others of the same second, `version` is the operator's. Raises
-    BackupError: then there is no new backup, unless the message says that only pruning failed.
+    BackupError: then there is no new backup. Where only pruning fails, the result has a warning.
     """
     if not settings.workspace or not settings.credentials or not settings.open_webui:
         raise BackupError(
@@ -77,7 +78,7 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
         settings.store.sweep(now - _TORN_AFTER, retention.OBJECT)
         present = backups(settings.store)
     except BackupError as error:
-        raise BackupError(f"backup {name} is whole, but old ones stay: {error}") from error
+        return Backup(name, counted.size_bytes, warning=f"old backups stay: {error}")
     return Backup(name, counted.size_bytes, removed, present)
 
 
@@ -105,17 +106,10 @@ def _claim(store: Store, workspace: str, now: datetime) -> None:
 def prune(store: Store, keep: int, new: str) -> tuple[str, ...]:
     """Delete all but the newest backups, the oldest first; return their names.
 
-    Raises BackupError, and deletes nothing, where others sort after `new`, which was just made: a
-    clock is or was wrong, and nobody knows which are the newest.
+    Those that sort after `new`, which was just made, neither count nor go: another run made them
+    meanwhile, or a clock was wrong. Raises StoreError.
     """
-    objects = store.objects()
-    if after := retention.later(objects, new):
-        listed = ", ".join(map(retention.object_name, after[:_MAX_LISTED]))
-        raise BackupError(
-            f"{len(after)} sort after it: {listed}. See that the node's clock is right; delete "
-            "what has a time that is yet to come"
-        )
-    names = retention.pruned(objects, keep)
+    names = retention.pruned(store.objects(), keep, new)
     for name in names:
         store.delete(retention.object_name(name))
     return names

@@ -113,6 +113,7 @@ def _create(environment: Mapping[str, str]) -> dict[str, Any]:
         "openWebUI": settings.open_webui,
         "pruned": backup.pruned,
         "backups": _listed(backup.present),
+        **({"warning": backup.warning} if backup.warning else {}),
     }
 
 

@@ -41,11 +41,8 @@ def backups(objects: Iterable[StoredObject]) -> tuple[StoredObject, ...]:
     return tuple(StoredObject(name, size) for name, size in sorted(named))
 
 
-def later(objects: Iterable[StoredObject], name: str) -> tuple[str, ...]:
-    """Return the names of the backups that sort after one."""
-    return tuple(backup.name for backup in backups(objects) if backup.name > name)
-
-
-def pruned(objects: Iterable[StoredObject], keep: int) -> tuple[str, ...]:
-    """Return the names of the backups that are not among the newest `keep`, at least one."""
-    return tuple(backup.name for backup in backups(objects)[: -max(keep, 1)])
+def pruned(objects: Iterable[StoredObject], keep: int, new: str) -> tuple[str, ...]:
+    """Return the names of the backups up to `new` that are not among the newest `keep` of them, at
+    least one."""
+    names = [backup.name for backup in backups(objects) if backup.name <= new]
+    return tuple(names[: -max(keep, 1)])

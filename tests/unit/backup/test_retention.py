@@ -2,7 +2,6 @@
 
 from aichat_workspace.backup.retention import (
     backups,
-    later,
     object_name,
     owner_object,
     owners,
@@ -25,16 +24,15 @@ def test_backups_are_listed_from_the_oldest() -> None:
 
 def test_what_has_another_name_is_no_backup() -> None:
     assert backups(FOREIGN) == ()
-    assert pruned(FOREIGN, 1) == ()
+    assert pruned(FOREIGN, 1, NAMES[-1]) == ()
 
 
 def test_all_but_the_newest_are_pruned() -> None:
-    assert pruned([*OBJECTS, *FOREIGN], 2) == (*NAMES[:3],)
+    assert pruned([*OBJECTS, *FOREIGN], 2, NAMES[-1]) == (*NAMES[:3],)
 
 
-def test_what_sorts_after_a_backup_is_later() -> None:
-    assert later([*OBJECTS, *FOREIGN], NAMES[2]) == (*NAMES[3:],)
-    assert later(OBJECTS, NAMES[-1]) == ()
+def test_what_sorts_after_the_new_one_neither_counts_nor_goes() -> None:
+    assert pruned([*OBJECTS, *FOREIGN], 2, NAMES[3]) == (*NAMES[:2],)
 
 
 def test_an_owner_is_read_from_the_name_of_its_object() -> None:
@@ -46,8 +44,8 @@ def test_an_owner_is_read_from_the_name_of_its_object() -> None:
 
 
 def test_fewer_than_that_stay_all() -> None:
-    assert pruned(OBJECTS, 9) == ()
+    assert pruned(OBJECTS, 9, NAMES[-1]) == ()
 
 
 def test_the_last_backup_always_stays() -> None:
-    assert pruned(OBJECTS, 0) == (*NAMES[:4],)
+    assert pruned(OBJECTS, 0, NAMES[-1]) == (*NAMES[:4],)

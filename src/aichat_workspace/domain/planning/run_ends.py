@@ -49,7 +49,7 @@ def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
 def replaced_by(pods: Sequence[Manifest]) -> str:
     """Return the backup whose data a restore that failed has left in place: that of one that was
     killed before. Empty where the data is as it was."""
-    return str(job_ends.result(job_ends.termination(pods)).get("replaced", ""))
+    return str(job_ends.result(job_ends.termination(pods, BACKUP)).get("replaced", ""))
 
 
 def why_waiting(pods: Iterable[Manifest]) -> str:

@@ -139,7 +139,9 @@ def backed_up(
         reason = Reason.known(record.reason) or Reason.BACKUP_RUN_FAILED
         return Finding(ConditionStatus.FALSE, reason, "; ".join(filter(None, [failure, since])))
     if since:
-        return Finding(ConditionStatus.TRUE, Reason.BACKED_UP, since)
+        warning = record.message if record and record.state is BackupState.DONE else ""
+        message = "; ".join(filter(None, [since, warning]))
+        return Finding(ConditionStatus.TRUE, Reason.BACKED_UP, message)
     how = "by its schedule" if _schedule(workspace) else "by spec.backup.request"
     message = f"no backup has been made yet; the first one is made {how}"
     return Finding(ConditionStatus.UNKNOWN, Reason.BACKUP_WAITING, message)
@@ -237,6 +239,10 @@ def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -
         message = problem.message
     elif state is JobState.RUNNING:
         message = why_waiting(pods)
+    elif pods or record.run != last["metadata"]["name"]:
+        message = str(job_ends.result(job_ends.termination(pods)).get("warning", ""))
+    elif record.state is BackupState.DONE:
+        message = record.message  # its pods are gone
     return BackupRecord.model_validate(
         {
             **record.model_dump(by_alias=True),

@@ -68,6 +68,17 @@ def test_a_run_that_ended_well_says_which_backups_are_there() -> None:
     assert [entry.open_webui for entry in record.items] == ["open-webui:2", ""]
 
 
+def test_a_backup_counts_and_its_warning_is_shown() -> None:
+    warning = "old backups stay: AccessDenied"
+    record = after(DONE, ended(DONE, 0, {**RESULT, "backups": [], "warning": warning}))
+    assert (record.state, record.reason, record.succeeded_at) == (BackupState.DONE, "", MADE)
+    finding = backed_up(asking(record), record, observed(), None, MADE)
+    assert finding is not None
+    assert finding.status is ConditionStatus.TRUE
+    assert warning in finding.message
+    assert after(DONE, recorded=record).message == warning, "its pod is gone"
+
+
 def test_of_earlier_backups_the_version_stays_known() -> None:
     first = after(DONE, ended(DONE, 0, {**RESULT, "backups": RESULT["backups"][:1]}))  # type: ignore[index]
     newest = "20261124T113000Z-00000003"
