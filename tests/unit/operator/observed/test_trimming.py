@@ -66,7 +66,7 @@ def test_of_a_pod_the_conditions_and_containers_that_tell_of_a_problem_are_kept(
 
 
 def test_of_a_pod_it_is_kept_which_pods_it_stands_beside() -> None:
-    affinity = {"podAffinity": {"required": []}}
+    affinity: dict[str, Any] = {"podAffinity": {"required": []}}
     spec = {"nodeName": "n", "affinity": {**affinity, "nodeAffinity": {}}}
     pod = trimming.pod({"kind": "Pod", "metadata": _METADATA, "spec": spec})
     assert pod["spec"] == {"affinity": affinity}
