@@ -215,7 +215,8 @@ async def test_a_restore_that_is_removed_after_it_was_killed_is_recovered() -> N
     world = await settle(world, node)
     assert node.runs[-1] == ("recover",)
     assert of_chat(world) == 1
-    assert world.reason("Restored") == "RestoreCancelled"
+    assert world.status["restore"]["reason"] == "RestoreCancelled"
+    assert all(entry["type"] != "Restored" for entry in world.status["conditions"])
 
 
 async def test_a_suspended_workspace_stays_stopped_after_its_restore() -> None:

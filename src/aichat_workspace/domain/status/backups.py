@@ -151,8 +151,8 @@ def overdue_at(
     """Return when a backup is overdue if none is made before; None without a schedule, and while it
     rests, as that of a suspended workspace does.
 
-    A schedule that is new, or goes on, owes nothing of the time before. The schedule's longest time
-    between two runs is meant, as its fields bound it: the CronJob's own controller reads schedules.
+    A schedule that is new, or goes on, owes nothing of the time before. Its longest time between
+    two runs is meant, as its fields bound it: the CronJob's own controller reads schedules.
     """
     backup, name = workspace.spec.backup, workspace.spec.workspace_name
     cron_job = observed.objects.get(Ref("CronJob", name, names.backup(name)))

@@ -7,8 +7,9 @@ from aichat_workspace.domain.v1alpha1.backup import BackupState, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus
 
 
-def restored(restore: RestorePlan) -> Finding | None:
-    """Return whether the data is that of spec.restore; None where nothing was ever restored.
+def restored(restore: RestorePlan, *, is_wanted: bool) -> Finding | None:
+    """Return whether the data is that of spec.restore; None where nothing was ever restored, and
+    where one that did not succeed has ended and spec.restore is gone: the record stays.
 
     Ready does not depend on it: after a failure the chat runs with the data that it had.
     """
@@ -22,8 +23,10 @@ def restored(restore: RestorePlan) -> Finding | None:
             return Finding(ConditionStatus.UNKNOWN, Reason.RESTORING, record.message)
         case BackupState.DONE:
             return Finding(ConditionStatus.TRUE, Reason.RESTORED, record.message)
-        case _:
+        case _ if is_wanted:
             return Finding(ConditionStatus.FALSE, _reason(record), record.message)
+        case _:
+            return None
 
 
 def stopped(restore: RestorePlan) -> Finding:

@@ -139,7 +139,8 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
     if facts.restore is not None:
         backup = next_record(workspace, facts.observed, facts.backup_destination, now)
         last = backed_up(workspace, backup, facts.observed, facts.backup_problem, now)
-        restored = restores.restored(facts.restore)
+        is_wanted = workspace.spec.restore is not None
+        restored = restores.restored(facts.restore, is_wanted=is_wanted)
         reported |= {ConditionType.BACKED_UP: last} if last else {}
         reported |= {ConditionType.RESTORED: restored} if restored else {}
     return WorkspaceStatus(

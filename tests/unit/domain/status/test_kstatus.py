@@ -142,6 +142,17 @@ def test_backups_and_restores_that_fail_leave_a_chat_that_works_current() -> Non
     assert reasons == ["BackupDestinationNotFound", "BackupStoreFailed"]
 
 
+def test_a_restore_that_failed_says_nothing_more_once_nobody_asks_for_it() -> None:
+    restore = Restore(backup="20261130T030000Z-00000001")
+    failed = RestoreRecord(target=restore, state=BackupState.FAILED, reason="BackupStoreFailed")
+    facts = replace(FACTS, restore=RestorePlan(failed))
+    asking = workspace(restore=restore.model_dump(by_alias=True))
+    assert compute_status(asking, facts, NOW).condition(ConditionType.RESTORED) is not None
+    status = compute_status(workspace(), facts, NOW)
+    assert status.condition(ConditionType.RESTORED) is None
+    assert status.restore == failed
+
+
 def test_a_restore_that_goes_on_is_in_progress_and_one_that_a_new_chat_lacks_is_stalled() -> None:
     record = RestoreRecord(
         target=Restore(backup="20261130T030000Z-00000001"), state=BackupState.RUNNING
