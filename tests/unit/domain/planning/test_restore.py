@@ -600,20 +600,17 @@ def test_a_chat_that_worked_runs_on_whatever_the_model_server_did(known: dict[st
 
 
 def _dated(known: dict[str, Any]) -> dict[str, Any]:
-    rest: dict[str, Any] = {
-        "reason": "Available",
-        "message": "",
-        "lastTransitionTime": "2026-11-23T11:00:00Z",
-        "observedGeneration": 1,
-    }
+    since = "2026-11-23T11:00:00Z"
+    rest: dict[str, Any] = {"reason": "Available", "message": "", "lastTransitionTime": since}
+    rest["observedGeneration"] = 1
     conditions = [{**rest, **condition} for condition in known.get("conditions", ())]
     return {**known, "conditions": conditions}
 
 
 class TestARequestsJobThatHasNotBegun:
     def outdated(self, *pods: Manifest, beside: bool, stops: bool = False, **spec: Any) -> bool:
-        run = {**job("team-a-aichat-backup-0a1b2c3d")}
-        run["spec"] = {"template": {"spec": BESIDE_CHAT if beside else {}}}
+        template = {"template": {"spec": BESIDE_CHAT if beside else {}}}
+        run = {**job("team-a-aichat-backup-0a1b2c3d"), "spec": template}
         outdated = outdated_requests(workspace(**spec), observed(run, *pods), stops_chat=stops)
         return run in [*outdated]
 
