@@ -240,7 +240,7 @@ def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -
     elif state is JobState.RUNNING:
         message = why_waiting(pods)
     elif pods or record.run != last["metadata"]["name"]:
-        message = str(job_ends.result(job_ends.termination(pods)).get("warning", ""))
+        message = str(job_ends.result(job_ends.termination(pods, BACKUP)).get("warning", ""))
     elif record.state is BackupState.DONE:
         message = record.message  # its pods are gone
     return BackupRecord.model_validate(
