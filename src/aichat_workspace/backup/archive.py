@@ -65,7 +65,7 @@ def read_archive(source: Source, passphrase: str, folder: Path | None = None) ->
     try:
         with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|") as tar:
             while member := tar.next():
-                tar.members.clear()  # it lists all that it has read
+                _forget_members(tar)
                 last = member.name
                 content = _content(tar, member)
                 if member.name.startswith(_DATA) and not parts:
@@ -103,7 +103,7 @@ def _add(tar: tarfile.TarFile, file: DataFile) -> ArchivedFile:
     info.size, info.mode = file.size_bytes, file.mode
     reader = _HashingReader(file)
     tar.addfile(info, cast(IO[bytes], reader))
-    tar.members.clear()  # it lists all that it has written
+    _forget_members(tar)
     return ArchivedFile(
         path=file.path, size_bytes=file.size_bytes, sha256=reader.digest.hexdigest(), mode=file.mode
     )
@@ -182,6 +182,11 @@ def _writable(folder: Path | None, entry: ArchivedFile) -> Iterator[Callable[[by
             f"can't write {entry.path} of the backup: {error.strerror}. See that the chat's volume "
             "is writable and has room for the old data and the new"
         ) from error
+
+
+def _forget_members(tar: tarfile.TarFile) -> None:
+    """Empty the list of all members that it has read or written."""
+    tar.members.clear()  # type: ignore[attr-defined]
 
 
 def _digest(file: ArchivedFile) -> bytes:
