@@ -23,7 +23,8 @@ from aichat_workspace.backup.stores.store import Sink, Source
 
 _DATA: Final = "data/"
 _CHUNK_BYTES: Final = 1024 * 1024
-# A file has some 200 bytes in it: more than 300,000 files.
+# A restore takes 1,400 bytes for a file, beside the seal's 64 MiB, and a run's pod has 512 MiB.
+MAX_FILES: Final = 200_000
 _MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
 # A Secret has at most 1 MiB, which is a third more as Base64.
 _MAX_SEALED_BYTES: Final = 2 * 1024 * 1024
@@ -47,7 +48,7 @@ def write_archive(sink: Sink, files: Iterable[DataFile], describe: Describe, sea
     Raises BackupError for more than `read_archive` takes; DataChangedError.
     """
     with tarfile.open(fileobj=cast(BinaryIO, sink), mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        manifest = describe(tuple([_add(tar, file) for file in files])).to_json()
+        manifest = describe(tuple([_add(tar, file) for file in _bounded(files)])).to_json()
         _add_bytes(tar, MANIFEST, manifest, _MAX_MANIFEST_BYTES)
         _add_bytes(tar, CREDENTIALS, seal(manifest), _MAX_SEALED_BYTES)
 
@@ -58,16 +59,17 @@ def read_archive(source: Source, passphrase: str, folder: Path | None = None) ->
     What is in `folder` counts only if nothing is raised. Raises InvalidArchiveError, which names
     the file that is torn or altered; StoreError.
     """
-    files: list[ArchivedFile] = []
+    files = bytearray()
     parts: dict[str, bytes] = {}
     last = "its beginning"
     try:
         with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|") as tar:
-            for member in tar:
+            while member := tar.next():
+                _forget_members(tar)
                 last = member.name
                 content = _content(tar, member)
                 if member.name.startswith(_DATA) and not parts:
-                    files.append(_unpack(member, content, folder))
+                    files += _digest(_unpack(member, content, folder))
                 elif member.name == MANIFEST and not parts:
                     parts[MANIFEST] = _read_part(member, content, _MAX_MANIFEST_BYTES)
                 elif member.name == CREDENTIALS and [*parts] == [MANIFEST]:
@@ -86,11 +88,22 @@ def read_archive(source: Source, passphrase: str, folder: Path | None = None) ->
 _FIX: Final = "Restore another backup"
 
 
+def _bounded(files: Iterable[DataFile]) -> Iterator[DataFile]:
+    for number, file in enumerate(files):
+        if number == MAX_FILES:
+            raise BackupError(
+                f"the data has more than {MAX_FILES} files, and a restore takes no more: delete "
+                "documents that nobody needs"
+            )
+        yield file
+
+
 def _add(tar: tarfile.TarFile, file: DataFile) -> ArchivedFile:
     info = tarfile.TarInfo(_DATA + file.path)
     info.size, info.mode = file.size_bytes, file.mode
     reader = _HashingReader(file)
     tar.addfile(info, cast(IO[bytes], reader))
+    _forget_members(tar)
     return ArchivedFile(
         path=file.path, size_bytes=file.size_bytes, sha256=reader.digest.hexdigest(), mode=file.mode
     )
@@ -171,11 +184,24 @@ def _writable(folder: Path | None, entry: ArchivedFile) -> Iterator[Callable[[by
         ) from error
 
 
-def _compare(listed: tuple[ArchivedFile, ...], files: list[ArchivedFile]) -> None:
-    """Raises InvalidArchiveError for the first file that is not as the manifest has it."""
-    present = {file.path: file for file in files}
-    for file in listed:
-        if present.pop(file.path, None) != file:
+def _forget_members(tar: tarfile.TarFile) -> None:
+    """Empty the list of all members that it has read or written."""
+    tar.members.clear()  # type: ignore[attr-defined]
+
+
+def _digest(file: ArchivedFile) -> bytes:
+    """Return 32 bytes in place of a file's entry: there may be many."""
+    return hashlib.sha256(file.model_dump_json().encode()).digest()
+
+
+def _compare(listed: tuple[ArchivedFile, ...], files: bytearray) -> None:
+    """Compare the digests of the files with the manifest, which has them in the same order.
+
+    Raises InvalidArchiveError for the first file that is not as the manifest has it.
+    """
+    size = hashlib.sha256().digest_size
+    for number, file in enumerate(listed):
+        if files[number * size : (number + 1) * size] != _digest(file):
             raise InvalidArchiveError(f"{file.path} is missing, or not as it was backed up. {_FIX}")
-    if present:
-        raise InvalidArchiveError(f"{min(present)} is not in the manifest. {_FIX}")
+    if extra := len(files) // size - len(listed):
+        raise InvalidArchiveError(f"its last {extra} files are not in the manifest. {_FIX}")

@@ -122,13 +122,13 @@ def _group_files(
     with ExitStack() as stack:
         connections = {path: stack.enter_context(_connected(data, path)) for path in databases}
         versions = {path: _first_version(db, path) for path, db in connections.items()}
-        times = {path: _changed(data / path) for path in members}
+        times = {path: _changed(data / path) for path in members if strict}
         for path, connection in connections.items():
             yield from _database_copy(connection, path, scratch)
         for path in members:
             yield from _plain_file(data, path)
         changed = [path for path, db in connections.items() if _data_version(db) != versions[path]]
-        changed += [path for path in members if _changed(data / path) != times[path]]
+        changed += [path for path, time in times.items() if _changed(data / path) != time]
         if strict and changed:
             raise changed_error(changed[0])
 

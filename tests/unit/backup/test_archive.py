@@ -228,3 +228,22 @@ def test_memory_does_not_grow_with_the_data() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < size / 16
+
+
+def test_more_files_than_a_restore_takes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aichat_workspace.backup.archive.MAX_FILES", len(FILES))
+    archive()
+    with pytest.raises(BackupError, match="has more than 3 files, and a restore takes no more"):
+        archive({**FILES, "uploads/one-more": b""})
+
+
+def test_a_file_takes_little_memory_in_a_restore() -> None:
+    files = {
+        f"uploads/3f2a7c1e-0000-0000-0000-{number:012}_report.pdf": b"" for number in range(4000)
+    }
+    content = archive(files)
+    tracemalloc.start()
+    read_archive(io.BytesIO(content), PASSPHRASE)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1600 * len(files)
