@@ -18,7 +18,7 @@ from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces, r
 from aichat_workspace.api.workspaces.spec_lists import Spec
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.policy import backups
-from aichat_workspace.domain.v1alpha1.backup import Backup, BackupState
+from aichat_workspace.domain.v1alpha1.backup import Backup, BackupDestination, BackupState
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 
@@ -127,12 +127,16 @@ class Backups:
         audit_log.note(backup=body.backup, source=body.source)
         workspace = await self.workspaces.find(caller, "patch", name, options.team)
         source = body.source if body.source != workspace.name else None
+        listing = workspace
+        if source is not None and not body.unlisted:
+            listing = await self._source(caller, source, workspace)
         if not body.unlisted:
-            listing = workspace if source is None else await self._source(caller, source, workspace)
             _require_listed(body.backup, listing)
 
         def change(spec: Spec) -> Spec:
-            self._require_destination(workspace.team, spec.get("backup"))
+            place = self._require_destination(workspace.team, spec.get("backup"))
+            if source is not None:
+                _require_shared(place, source, listing)
             restore = {"backup": body.backup, "request": self._text()}
             return {**spec, "restore": restore | ({"source": source} if source else {})}
 
@@ -152,7 +156,9 @@ class Backups:
         audit_log.note(backup=backup, source=source.name)
         spec = clone_spec(source.document["spec"], body.name, backup)
         require_valid(spec)
-        self._require_destination(source.team, spec.get("backup"))
+        _require_shared(
+            self._require_destination(source.team, spec.get("backup")), source.name, source
+        )
         creation = WorkspaceCreate.model_validate({"team": source.team, "spec": spec})
         return await self.workspaces.create(caller, creation, dry_run=dry_run)
 
@@ -179,13 +185,17 @@ class Backups:
             field = FieldError("source", message)
             raise ProblemError(404, error.code, f"source: {message}.", errors=(field,)) from None
 
-    def _require_destination(self, team: str, backup: Mapping[str, Any] | None) -> None:
-        """Raise ProblemError (409) where the platform has no backups of the workspace."""
+    def _require_destination(
+        self, team: str, backup: Mapping[str, Any] | None
+    ) -> BackupDestination:
+        """Return where the workspace's backups are. Raises ProblemError (409) where the platform
+        has none of it."""
         platform = self.cluster.platform()
         spec = WorkspaceSpec(workspace_name="any", backup=Backup.model_validate(backup or {}))
-        _, problem = backups.destination(spec, team, platform)
-        if problem is not None:
-            raise ProblemError(409, "no-backup-destination", f"{problem.message}.")
+        place, problem = backups.destination(spec, team, platform)
+        if place is None or problem is not None:
+            detail = problem.message if problem else "there is no destination"
+            raise ProblemError(409, "no-backup-destination", f"{detail}.")
         if platform.backup.passphrase_secret_name is None:
             raise ProblemError(
                 409,
@@ -193,9 +203,33 @@ class Backups:
                 "The platform has no passphrase for backups. Ask the platform team to set "
                 "spec.backup.passphraseSecretName of the AIChatPlatform.",
             )
+        return place
 
     def _text(self) -> str:
         return self.now().isoformat()
+
+
+def _require_shared(place: BackupDestination, source: str, listing: View) -> None:
+    """Raise ProblemError (409) where a workspace that reads from this destination can't have
+    another one's backup."""
+    if place.volume is not None:
+        raise ProblemError(
+            409,
+            "backup-out-of-reach",
+            f"Destination {place.name!r} is a volume of each workspace by itself, so nothing else "
+            f"reads the backups of {source!r}. Set spec.backup.destination to one with a bucket, "
+            "and make a backup there first.",
+        )
+    backed_up = (listing.document.get("status") or {}).get("backup") or {}
+    other = backed_up.get("destination") if listing.name == source else None
+    if other and other != place.name:
+        raise ProblemError(
+            409,
+            "backup-out-of-reach",
+            f"The backups of {source!r} are in destination {other!r}, and this workspace reads "
+            f"from {place.name!r}. Set its spec.backup.destination to {other!r}, or make a backup "
+            f"of {source!r} in {place.name!r} first.",
+        )
 
 
 def clone_spec(spec: Mapping[str, Any], name: str, backup: str) -> Spec:

@@ -26,6 +26,7 @@ _FIXES: Final = {
     "no-backup": "aichatctl backup NAME --wait",
     "no-backup-destination": "aichatctl doctor",
     "no-backup-passphrase": "aichatctl doctor",
+    "backup-out-of-reach": "aichatctl edit NAME --set backup.destination=DESTINATION",
     "backup-not-listed": "aichatctl backups NAME",
     "no-such-model": "aichatctl models list NAME",
     "no-such-pattern": "aichatctl get NAME -o yaml",

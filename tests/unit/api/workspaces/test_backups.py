@@ -26,6 +26,7 @@ BACKUPS: Final = [
 STATUS: Final[dict[str, Any]] = {
     "backup": {"state": "Done", "request": "one", "destination": "offsite", "items": BACKUPS}
 }
+LOCAL: Final[dict[str, Any]] = {"name": "local", "volume": {"size": "10Gi"}}
 DESTINATION: Final[dict[str, Any]] = {
     "name": "offsite",
     "s3": {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"},
@@ -282,8 +283,34 @@ class TestRestore:
             await client.post(f"{PATH}:restore", json={"backup": OLD, "source": "team-a"})
             assert "source" not in spec_of(cluster)["restore"]
 
+    async def test_another_workspaces_backup_has_to_be_where_this_one_reads(self) -> None:
+        async with world() as (cluster, client):
+            put_platform(cluster, DESTINATION, {**DESTINATION, "name": "near"}, LOCAL)
+            away = {"backup": {**STATUS["backup"], "destination": "near"}}
+            cluster.watch_event(resource())
+            cluster.watch_event(resource("team-b", status=away, version=2))
+            body = {"backup": OLD, "source": "team-b"}
+            answer = await client.post(f"{PATH}:restore", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (409, "backup-out-of-reach")
+            assert "Set its spec.backup.destination to 'near'" in answer.json()["detail"]
+            cluster.watch_event(resource(spec={"backup": {"destination": "near"}}, version=3))
+            assert (await client.post(f"{PATH}:restore", json=body)).status_code == 202
+            cluster.watch_event(resource(spec={"backup": {"destination": "local"}}, version=90))
+            answer = await client.post(f"{PATH}:restore", json={**body, "unlisted": True})
+            assert "a volume of each workspace by itself" in answer.json()["detail"]
+            assert (
+                await client.post(f"{PATH}:restore", json={"backup": OLD, "unlisted": True})
+            ).is_success
+
 
 class TestClone:
+    async def test_backups_on_a_volume_are_not_cloned(self) -> None:
+        async with world() as (cluster, client):
+            put_platform(cluster, LOCAL)
+            cluster.watch_event(resource(status=STATUS))
+            answer = await client.post(f"{PATH}:clone", json={"name": "trial"})
+            assert (answer.status_code, answer.json()["code"]) == (409, "backup-out-of-reach")
+
     async def test_it_begins_with_the_newest_backup_of_its_source(self) -> None:
         async with world() as (cluster, client):
             cluster.watch_event(resource(status=STATUS))
