@@ -217,10 +217,10 @@ async def test_where_backups_go_is_chosen_where_there_are_several_destinations(
     assert "destination" not in (await browser.open("/new")).form("/new").values
     put_platform(world, "offsite", "attic")
     page = await browser.open("/new")
-    chosen = {"name": "blue", "team": TEAM, "destination": "attic"}
-    answer = await browser.submit(page, "/new", **chosen, schedule="@daily")
+    option = {"name": "blue", "team": TEAM, "destination": "attic"}
+    answer = await browser.submit(page, "/new", **option, schedule="@daily")
     assert answer.status_code == 303
     backup = {"schedule": "@daily", "destination": "attic"}
     assert spec_of(world, "blue")["backup"] == backup
-    await browser.submit(page, "/new", **(chosen | {"name": "green"}), schedule="")
+    await browser.submit(page, "/new", **(option | {"name": "green"}), schedule="")
     assert "backup" not in spec_of(world, "green")
