@@ -41,13 +41,16 @@ class Api:
     def events(
         self, method: str, path: str, body: object = None, *, idle_seconds: float = 60
     ) -> Iterator[tuple[str, Any]]:
-        """The name and data of each server-sent event, as it comes."""
+        """The name and data of each server-sent event, as it comes; a sign of life has no name."""
         with self._asked(method, path, body, {}, idle_seconds) as answer:
             assert answer.status == 200, answer.read()
             kind = ""
             for line in iter(answer.readline, b""):
-                name, _, value = line.decode().rstrip("\n").partition(": ")
-                if name == "event":
+                name, _, value = line.decode().rstrip("\n").partition(":")
+                value = value.removeprefix(" ")
+                if line.startswith(b":"):
+                    yield "", None
+                elif name == "event":
                     kind = value
                 elif name == "data":
                     yield kind, json.loads(value)

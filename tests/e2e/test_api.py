@@ -129,7 +129,7 @@ def test_a_system_prompt_changes_the_reply_and_the_same_one_gives_the_same(creat
 
 def test_the_model_answers_a_prompt_word_by_word(creator: Api) -> None:
     body = {"prompt": QUESTION, "temperature": 0, "seed": 1, "stream": True}
-    events = list(creator.events("POST", f"{ONE}:prompt", body))
+    events = [(kind, data) for kind, data in creator.events("POST", f"{ONE}:prompt", body) if kind]
     tokens = [data["text"] for kind, data in events if kind == "token"]
     assert len(tokens) > 4
     assert "".join(tokens) == prompted(creator)["reply"]

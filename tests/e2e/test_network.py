@@ -99,11 +99,7 @@ def test_our_pods_are_reached_from_where_their_policies_say_and_from_nowhere_els
         assert not reaches(node, VISITOR, host, port, namespace), namespace
 
 
-def test_the_operator_reaches_model_servers_and_chats(node: Node) -> None:
+@pytest.mark.parametrize("program", [OPERATOR, API])
+def test_the_operator_and_the_api_reach_model_servers_and_chats(node: Node, program: str) -> None:
     for service, port in ((f"{TENANT}-ollama", 11434), (f"{TENANT}-openwebui", 8080)):
-        assert reaches(node, OPERATOR, f"{service}.{TENANT}.svc", port, SYSTEM)
-
-
-def test_the_api_reaches_model_servers_and_no_chat(node: Node) -> None:
-    assert reaches(node, API, f"{TENANT}-ollama.{TENANT}.svc", 11434, SYSTEM)
-    assert not reaches(node, API, f"{TENANT}-openwebui.{TENANT}.svc", 8080, SYSTEM)
+        assert reaches(node, program, f"{service}.{TENANT}.svc", port, SYSTEM)

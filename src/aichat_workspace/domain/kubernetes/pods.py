@@ -53,6 +53,14 @@ def is_ready(pod: Manifest) -> bool:
     )
 
 
+def ready_since(pod: Manifest) -> str | None:
+    """Return when it last became ready, or ceased to be; None where its status does not say it."""
+    conditions = pod.get("status", {}).get("conditions", ())
+    return next(
+        (entry.get("lastTransitionTime") for entry in conditions if entry["type"] == "Ready"), None
+    )
+
+
 def containers(pod: Manifest) -> Iterator[dict[str, Any]]:
     """Yield the statuses of its containers, in the order in which they run."""
     status = pod.get("status", {})

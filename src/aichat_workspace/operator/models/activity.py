@@ -39,8 +39,10 @@ class ActivitySync:
         what earlier runs wrote down."""
         workspace = self._workspaces.get(name)
         if workspace is None:
-            # An operator that takes over does not ask every chat at once.
-            server = chat.server if recorded and recorded.asked_at else ""
+            # An operator that takes over does not ask every chat at once, but those whose pods
+            # began to serve after the former one asked.
+            asked_at, since = recorded and recorded.asked_at, chat.serves_since
+            server = chat.server if asked_at and (since is None or since <= asked_at) else ""
             workspace = _WorkspaceActivity(chat, recorded or ActivityRecord(), server)
             self._workspaces[name] = workspace
         workspace.chat = chat

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.kubernetes.pods import is_ready
+from aichat_workspace.domain.kubernetes.pods import is_ready, ready_since
 from aichat_workspace.domain.models.status import DesiredModels, ModelStatus, PatternStatus
 from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
@@ -87,6 +88,7 @@ def chat(
         password=credentials.admin_password,
         admin_secret=workspace.spec.access.admin_secret_name,
         recorded=_recorded_tools(workspace),
+        serves_since=_serves_since(observed.pods, OPENWEBUI),
     )
 
 
@@ -118,11 +120,25 @@ def _capacity_bytes(observed: Observed, claim: Ref) -> int:
 def _server(pods: Sequence[Manifest], component: str) -> str:
     """Which pod of a workload serves now: its UID and how often its container was started; empty
     when none is ready."""
-    for pod in pods:
-        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == component and is_ready(pod):
-            restarts = sum(
-                container["restartCount"]
-                for container in pod["status"].get("containerStatuses", ())
-            )
-            return f"{pod['metadata']['uid']}/{restarts}"
-    return ""
+    pod = _serving_pod(pods, component)
+    if pod is None:
+        return ""
+    started = [entry["restartCount"] for entry in pod["status"].get("containerStatuses", ())]
+    return f"{pod['metadata']['uid']}/{sum(started)}"
+
+
+def _serves_since(pods: Sequence[Manifest], component: str) -> datetime | None:
+    pod = _serving_pod(pods, component)
+    since = ready_since(pod) if pod else None
+    return datetime.fromisoformat(since) if since else None
+
+
+def _serving_pod(pods: Sequence[Manifest], component: str) -> Manifest | None:
+    return next(
+        (
+            pod
+            for pod in pods
+            if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == component and is_ready(pod)
+        ),
+        None,
+    )

@@ -7,6 +7,7 @@ costs nothing, and one whose servers hang delays no other.
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -42,6 +43,7 @@ class Chat:
     password: str = field(repr=False)
     admin_secret: str | None  # the Secret that a person gave for the administrator
     recorded: ToolStatus = field(compare=False)  # what earlier runs wrote down
+    serves_since: datetime | None = field(default=None, compare=False)  # when that pod began to
 
     @property
     def is_up(self) -> bool:

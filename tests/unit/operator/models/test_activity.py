@@ -27,6 +27,7 @@ class World:
         self.openwebui = FakeOpenWebUI(last_active={"ann@example.org": int(USED.timestamp())})
         self.changes: list[str] = []
         self.recorded = recorded
+        self.serves_since: datetime | None = None
         self.sync = ActivitySync(self.changes.append, lambda: self.now)
 
     def report(self, server: str = "pod-1", password: str = PASSWORD) -> ActivityRecord | None:
@@ -41,6 +42,7 @@ class World:
             password=password,
             admin_secret=None,
             recorded=NOT_OFFERED_YET,
+            serves_since=self.serves_since,
         )
         return self.sync.set_desired("w", chat, self.recorded)
 
@@ -95,6 +97,19 @@ async def test_an_operator_that_takes_over_asks_nobody_before_the_day_is_over() 
     assert world.report() == recorded
     assert await world.looks() == 0
     assert await world.looks(hours=4) == 1
+
+
+async def test_an_operator_that_takes_over_asks_a_pod_that_the_former_one_did_not_ask() -> None:
+    world = World(ActivityRecord(asked_at=NOW - timedelta(hours=1)))
+    world.serves_since = NOW - timedelta(hours=2)
+    world.report()
+    await turns()
+    assert world.sign_ins == 0
+    world = World(ActivityRecord(asked_at=NOW - timedelta(hours=1)))
+    world.serves_since = NOW - timedelta(minutes=5)
+    world.report()
+    await until(lambda: world.changes == ["w"])
+    assert world.report() == ActivityRecord(used_at=USED, asked_at=NOW)
 
 
 async def test_a_later_time_stays_when_an_account_is_gone() -> None:
