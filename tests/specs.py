@@ -135,6 +135,11 @@ def _with_a_way_in(access: Spec) -> Spec:
     return {name: value for name, value in access.items() if name not in ("passwordForm", "scim")}
 
 
+def _with_a_schedule(backup: Spec) -> Spec:
+    """The API server takes an empty object that is applied again for null (docs/backup.md)."""
+    return {"schedule": "", **backup}
+
+
 def _of_a_backup(restore: Spec) -> Spec:
     return {"backup": "20261201T023000Z-0f3b9c2d", **restore}
 
@@ -144,6 +149,7 @@ _MENDED: Final[dict[Path, Callable[[Spec], Spec]]] = {
     "resources.openWebUI": _ordered,
     "ingress.tls": _one_certificate,
     "access": _with_a_way_in,
+    "backup": _with_a_schedule,
     "restore": _of_a_backup,
     "access.oidc": _with_own_provider,
     "scheduling.tolerations[]": _sensible,
@@ -204,7 +210,7 @@ _BY_TYPE: Final[dict[str, Callable[[Mapping[str, Any], Path], Values]]] = {
 _VALUES: Final = {name: values_of(SCHEMA["properties"][name], name) for name in FIELDS}
 _EMPTY: Final[dict[str, Any]] = {"array": [], "object": {}}
 _NEVER_EMPTY: Final = frozenset(
-    name for name in FIELDS if SCHEMA["properties"][name].get("required")
+    {"backup", *(name for name in FIELDS if SCHEMA["properties"][name].get("required"))}
 )
 
 

@@ -48,6 +48,7 @@ def has(stored: Any, value: Any) -> bool:
 
 
 @given(histories(3))
+@example([{"backup": {"schedule": ""}}, {"backup": {"schedule": ""}, "access": {}}])
 @example([{"scheduling": {"tolerations": [{"operator": "Exists"}, {"key": "a"}]}}])
 @settings(max_examples=20, deadline=None)
 def test_any_spec_is_the_same_in_every_version_and_back(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from aichat_workspace.domain import names
+from aichat_workspace.domain import names, versions
 from aichat_workspace.domain.models.capacity import capacity_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
@@ -20,6 +20,19 @@ from tests.unit.api.samples import resource
 TEAM: Final = "science"
 TEAMS: Final = (TEAM, "sales", "finance")
 _GIB: Final = 2**30
+SIZES: Final = (48_300_000, 46_900_000, 46_100_000)
+"""Of the newest backups, in bytes."""
+BACKUP: Final[dict[str, Any]] = {
+    "destinations": [
+        {
+            "name": "offsite",
+            "description": "Another building",
+            "s3": {"endpoint": "https://s3.example.org", "bucket": "chats", "secretName": "store"},
+        }
+    ],
+    "passphraseSecretName": "passphrase",
+}
+"""The platform's spec.backup."""
 _MANAGED: Final = {names.MANAGED_BY_LABEL: names.OPERATOR}
 
 
@@ -143,14 +156,39 @@ def suspended(name: str) -> dict[str, Any]:
     return sample
 
 
+def used(sample: dict[str, Any], **span: int) -> dict[str, Any]:
+    """Return the workspace as one that people last used so long ago."""
+    activity = {"usedAt": ago(**span), "askedAt": ago(minutes=50), "message": ""}
+    return {**sample, "status": {**sample["status"], "activity": activity}}
+
+
+def backed_up(sample: dict[str, Any]) -> dict[str, Any]:
+    """Return the workspace as one that is backed up each night."""
+    nights = [datetime.now(UTC).replace(hour=4, minute=30) - timedelta(days=n) for n in (1, 2, 3)]
+    image = f"ghcr.io/open-webui/open-webui:v{versions.OPEN_WEBUI}"
+    items = [
+        {"name": f"{night:%Y%m%dT%H%M00Z}-0f3b9c2{n}", "sizeBytes": size, "openWebUI": image}
+        for n, (night, size) in enumerate(zip(nights, SIZES, strict=True))
+    ]
+    backup = {
+        "state": "Done",
+        "finishedAt": _text(nights[0]),
+        "succeededAt": _text(nights[0]),
+        "destination": BACKUP["destinations"][0]["name"],
+        "items": items,
+    }
+    spec = {**sample["spec"], "backup": {"schedule": "30 4 * * *"}}
+    return {**sample, "spec": spec, "status": {**sample["status"], "backup": backup}}
+
+
 def samples() -> tuple[dict[str, Any], ...]:
     """Return a workspace that is ready, one that downloads, one that needs a person, and one that
     is suspended, as of now."""
     return (
-        ready("red-chat", models=["gemma2:2b", "llama3.2"]),
+        used(ready("red-chat", models=["gemma2:2b", "llama3.2"]), minutes=12),
         pulling("research-chat"),
-        degraded("sales-chat"),
-        suspended("year-end-chat"),
+        backed_up(used(degraded("sales-chat"), hours=3)),
+        used(suspended("year-end-chat"), days=74),
     )
 
 

@@ -44,7 +44,7 @@ def ann(cluster: Cluster, api: Served) -> Person:
     """The platform's administrator, with workspaces in four states and a team to see."""
     assert api.is_ready()
     console_samples.fill(cluster)
-    cluster.apply(platform({}))
+    cluster.apply(platform({"backup": console_samples.BACKUP}))
     administrator = person(cluster, "ann", [grant("ann", "cluster-admin")])
     with api.client(administrator.token) as client:
         for name, role in (("bo@example.org", "admin"), ("cleo@example.org", "viewer")):
