@@ -158,6 +158,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "backup_made": "Made",
         "backup_version": "Open WebUI",
         "backup_last": "the last one was made",
+        "backup_ago": "ago",
         "backup_schedule": "By the schedule {schedule} ({zone}); the newest {keep} stay,"
         " requested ones among them",
         "backup_on_demand": "Only on demand",
