@@ -41,6 +41,11 @@ EXPLAINED = {
         f"{verb} gateway.networking.k8s.io/httproutes": "a cluster with the Gateway API"
         for verb in ("watch", "create", "patch", "delete")
     },
+    **{
+        f"{verb} batch/{kind}": "backups and restores: test_backup.py, one of the slow ones"
+        for kind in ("cronjobs", "jobs")
+        for verb in ("create", "patch", "delete")
+    },
     "create /configmaps": "the record of the settings is made by server-side apply, too",
     "watch gateway.networking.k8s.io/gateways": "a cluster with the Gateway API",
     "watch cert-manager.io/clusterissuers": "a cluster with cert-manager",
