@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from aichat_workspace.api.routes import long_requests
 from aichat_workspace.api.routes.long_requests import OnBytes, respond_whole
+from aichat_workspace.api.web.responses import streaming
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.runtime import servers
@@ -217,7 +218,11 @@ async def test_only_known_fields_reach_the_model_server(world: World, client: As
     ]
 
 
-async def test_what_is_refused_has_the_clients_own_error(client: AsyncOpenAI) -> None:
+async def test_what_is_refused_has_the_clients_own_error(
+    client: AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a refusal takes: a stream's head goes out before one that comes late."""
+    monkeypatch.setattr(streaming, "_HEAD_SECONDS", 600.0)
     refusals: list[tuple[dict[str, Any], type[openai.APIStatusError], str]] = [
         ({"model": "other"}, openai.NotFoundError, "there is no such model"),
         ({"model": "../x"}, openai.BadRequestError, "is not a model name"),

@@ -134,15 +134,16 @@ async def stream_while_authorized(
 
 @asynccontextmanager
 async def wait_for_head(
-    pieces: AsyncGenerator[T, None], seconds: float = _HEAD_SECONDS
+    pieces: AsyncGenerator[T, None], seconds: float | None = None
 ) -> AsyncIterator[AsyncGenerator[T, None]]:
-    """Wait for the first piece, but no longer than `seconds`, and yield all pieces.
+    """Wait for the first piece, but no longer than `seconds` (one when left out), and yield all
+    pieces.
 
     Raises what the pieces raise in this time.
     """
     first = asyncio.ensure_future(_anext_or_none(pieces))
     try:
-        await asyncio.wait({first}, timeout=seconds)
+        await asyncio.wait({first}, timeout=_HEAD_SECONDS if seconds is None else seconds)
         if first.done():
             first.result()
         async with aclosing(_go_on(first, pieces)) as all_pieces:
