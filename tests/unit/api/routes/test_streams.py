@@ -388,8 +388,9 @@ class TestPrompt:
         assert not world.services.streams.taken
 
     async def test_a_fault_before_the_head_has_its_status_and_no_address(
-        self, world: World
+        self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(streaming, "_HEAD_SECONDS", 600.0)
         world.model.words, world.model.ends = [], "breaks off"
         for stream in (True, False):
             async with world.ask(stream=stream) as answer:
