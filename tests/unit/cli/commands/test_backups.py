@@ -1,6 +1,7 @@
 """Commands for backups: what they ask for, what they say, and how they wait."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -95,6 +96,19 @@ class TestBackup:
         result = world.run("backup", "red-chat", "--request", "one", "--wait")
         assert (result.code, result.out) == (0, f"{NEW}\n")
         assert world.workspace()["spec"]["backup"]["request"] == "one"
+
+    def test_the_wait_for_it_ends_with_its_result(
+        self, world: World, when_watched: Callable[..., None]
+    ) -> None:
+        put_backups(world, spec={"backup": {"request": "zero"}}, record={"request": "zero"})
+        spec = {"models": ["gemma2:2b"], "backup": {"request": "one"}}
+        when_watched(
+            lambda: put_backups(
+                world, spec=spec, record={"request": "one"}, version=900, generation=2
+            )
+        )
+        result = world.run("backup", "red-chat", "--request", "one", "--wait")
+        assert (result.code, result.out) == (0, f"{NEW}\n")
 
     @pytest.mark.parametrize(
         ("arguments", "text", "watch"),
