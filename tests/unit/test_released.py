@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,7 +78,7 @@ def test_every_spec_of_the_last_release_is_one_of_this(data: st.DataObject) -> N
         {}, optional={name: values_of(field, name) for name, field in SPEC["properties"].items()}
     )
     spec = {**data.draw(fields), "workspaceName": "team-a"}
-    jsonschema.validate(spec, crd.structural(WorkspaceSpec))
+    jsonschema_rs.validate(crd.structural(WorkspaceSpec), spec)
 
 
 @given(histories(3))
@@ -94,7 +94,7 @@ def test_what_one_version_stores_the_other_gives_back(specs: list[dict[str, Any]
         stored = as_stored(schemas[names.VERSION], written)
         for version in names.SERVED_VERSIONS:
             assert as_stored(schemas[version], stored) == stored
-            jsonschema.validate(stored, schemas[version])
+            jsonschema_rs.validate(schemas[version], stored)
 
 
 @pytest.fixture

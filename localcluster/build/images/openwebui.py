@@ -29,8 +29,8 @@ _BACKEND: Final = Path("app/backend")
 _UNUSED_FILES: Final = ("*.js.map", "*.css.map", "*.mjs.map", "*.pyi", "*.h", "*.hpp", "*.a")
 # Packages that the server loads little or nothing of: compiling them is not worth the time.
 _SELDOM_LOADED: Final = (
-    "anthropic|azure|docx|langchain_classic|langchain_community|openai|opensearchpy|openpyxl|pandas"
-    "|pip|pptx|pygments|pytz|setuptools|shapely|sympy"
+    "anthropic|docx|langchain_community|openai|opensearchpy|openpyxl|pandas|pip|pptx|pytz|setuptools"
+    "|shapely|sympy"
 )
 _START: Final = """\
 #!/usr/bin/env bash

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema_rs
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.chart.components import API_VARIABLES
@@ -19,11 +19,16 @@ OIDC: Final = {"issuer": "https://id.example.org", "clientId": "aichat"}
 
 
 def problems(values: dict[str, Any]) -> list[str]:
-    return [error.json_path for error in Draft202012Validator(schema()).iter_errors(values)]
+    errors = jsonschema_rs.iter_errors(schema(), values)
+    return ["".join(["$", *map(step, error.instance_path)]) for error in errors]
+
+
+def step(part: str | int) -> str:
+    return f"[{part}]" if isinstance(part, int) else f".{part}"
 
 
 def test_the_schema_is_one_and_takes_the_defaults() -> None:
-    Draft202012Validator.check_schema(schema())
+    jsonschema_rs.meta.validate(schema())
     assert problems(defaults()) == []
     assert yaml.safe_load(values_yaml()) == defaults()
 

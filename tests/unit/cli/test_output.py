@@ -2,11 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
-from referencing import Registry, Resource
 
 from tests.unit.cli.world import STALLED_STATUS, World, every_command, with_team
 
@@ -19,15 +17,12 @@ OPENAPI = {
 }
 
 
-def validator(command: str) -> Any:
-    registry: Any = Registry().with_resources(
-        [
-            ("aichatctl.schema.json", Resource.from_contents(SCHEMA)),
-            ("openapi.json", Resource.from_contents(OPENAPI)),
-        ]
+def validator(command: str) -> jsonschema_rs.Draft202012Validator:
+    registry = jsonschema_rs.Registry(
+        [("json-schema:///aichatctl.schema.json", SCHEMA), ("json-schema:///openapi.json", OPENAPI)]
     )
     schema = {"$ref": f"aichatctl.schema.json#/$defs/{command.replace(' ', '%20')}"}
-    return jsonschema.Draft202012Validator(schema, registry=registry)
+    return jsonschema_rs.Draft202012Validator(schema, registry=registry)
 
 
 ALL = every_command()
@@ -56,7 +51,7 @@ def test_every_document_is_as_its_schema_says(world: World, command: str) -> Non
     with_team(world)
     result = world.run(*command.split(), *_ARGUMENTS.get(command, ()), "-o", "json")
     validator(command).validate(json.loads(result.out))
-    with pytest.raises(jsonschema.ValidationError):
+    with pytest.raises(jsonschema_rs.ValidationError):
         validator(command).validate({"unlike": "it"})
 
 
@@ -64,7 +59,7 @@ def test_a_line_of_a_watch_is_as_its_schema_says(world: World) -> None:
     world.put()
     document = json.loads(world.run("get", "red-chat", "-o", "json").out)
     validator("watch").validate({"type": "ADDED", "workspace": document})
-    with pytest.raises(jsonschema.ValidationError):
+    with pytest.raises(jsonschema_rs.ValidationError):
         validator("watch").validate({"type": "ADDED"})
 
 

@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Self
 from urllib.parse import quote_plus, urlencode
 
@@ -62,13 +63,7 @@ class Provider:
     @classmethod
     def from_settings(cls, oidc: Oidc, public_url: str) -> Self:
         """Raises ValueError for a file of authorities that can't be read."""
-        trust = ssl.create_default_context()
-        try:
-            if oidc.ca_file:
-                trust.load_verify_locations(oidc.ca_file)
-        except OSError as error:
-            raise ValueError(f"OIDC_CA_FILE {oidc.ca_file!r} can't be read: {error}") from error
-        return cls(oidc, public_url, trust)
+        return cls(oidc, public_url, _trust(oidc.ca_file))
 
     async def authorization_url(self, attempt: Attempt) -> str:
         """Return where the browser goes to sign in."""
@@ -213,6 +208,17 @@ class Provider:
             f"The identity provider {self.oidc.issuer} does not do its part: {reason}. Try again; "
             "if it stays so, tell the platform team.",
         )
+
+
+@cache
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    trust = ssl.create_default_context()
+    try:
+        if ca_file:
+            trust.load_verify_locations(ca_file)
+    except OSError as error:
+        raise ValueError(f"OIDC_CA_FILE {ca_file!r} can't be read: {error}") from error
+    return trust
 
 
 def _encode_basic(

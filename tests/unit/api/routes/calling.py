@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import httpx2
+from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.api.app import build
-from aichat_workspace.api.dependencies import Services, get_caller
+from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names
@@ -93,7 +94,13 @@ async def calling() -> AsyncIterator[tuple[Cluster, httpx2.AsyncClient]]:
     )
     cluster.cluster, cluster.services = services.cluster, services
     app = build(services, Metrics(lambda: 0, lambda: 0))
-    app.dependency_overrides[get_caller] = lambda: ANN
-    transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+
+    async def called_by_ann(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {"caller": ANN}}, receive, send)
+
+    transport = httpx2.ASGITransport(called_by_ann)
+    headers = {"Authorization": "Bearer of-ann"}
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://api", headers=headers
+    ) as client:
         yield cluster, client

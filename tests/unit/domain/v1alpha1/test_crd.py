@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from aichat_workspace.domain import names
@@ -112,11 +112,11 @@ def test_names_of_classes_may_have_dots() -> None:
     """As Kubernetes' own: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
     name = "webapprouting.kubernetes.azure.com"  # the class of AKS's application routing
     settings = {"storageClassName": name, "ingress": {"className": name}}
-    jsonschema.validate(settings, crd.structural(PlatformSpec))
+    jsonschema_rs.validate(crd.structural(PlatformSpec), settings)
     spec = {"workspaceName": "a", "ingress": {"className": name}}
-    jsonschema.validate(spec, crd.structural(WorkspaceSpec))
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"storageClassName": "a..b"}, crd.structural(PlatformSpec))
+    jsonschema_rs.validate(crd.structural(WorkspaceSpec), spec)
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(crd.structural(PlatformSpec), {"storageClassName": "a..b"})
 
 
 def test_no_size_class_has_the_name_of_none() -> None:
@@ -129,7 +129,7 @@ def test_no_size_class_has_the_name_of_none() -> None:
 
 def test_the_sample_is_valid_and_optional_fields_have_defaults() -> None:
     schema = crd.structural(WorkspaceSpec)
-    jsonschema.validate({"workspaceName": "a", "models": ["gemma2:2b"]}, schema)
+    jsonschema_rs.validate(schema, {"workspaceName": "a", "models": ["gemma2:2b"]})
     assert schema["required"] == ["workspaceName"]
     assert schema["properties"]["workspaceENV"]["default"] == "dev"
 
@@ -176,8 +176,8 @@ def test_kubectl_get_shows_phase_ready_reason_models_url_and_age() -> None:
     ],
 )
 def test_an_invalid_platform_setting_is_refused(spec: dict[str, Any]) -> None:
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(spec, crd.structural(PlatformSpec))
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(crd.structural(PlatformSpec), spec)
 
 
 @pytest.mark.parametrize(
@@ -190,4 +190,4 @@ def test_an_invalid_platform_setting_is_refused(spec: dict[str, Any]) -> None:
     ],
 )
 def test_a_valid_platform_setting_is_accepted(spec: dict[str, Any]) -> None:
-    jsonschema.validate(spec, crd.structural(PlatformSpec))
+    jsonschema_rs.validate(crd.structural(PlatformSpec), spec)
