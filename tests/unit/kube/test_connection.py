@@ -1,0 +1,85 @@
+"""Where a pod finds its API server, and as whom it asks."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from aichat_workspace.kube import connection
+from aichat_workspace.kube.connection import ConnectionSettingsError
+from localcluster import certificates
+
+ENVIRONMENT = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A service account's files."""
+    folder = tmp_path / "account"
+    folder.mkdir()
+    authority = certificates.ensure(tmp_path / "authority")
+    (folder / "ca.crt").write_bytes(Path(authority.certificate).read_bytes())
+    (folder / "token").write_text("token-1\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")]
+)
+async def test_a_pod_asks_the_address_in_its_environment_as_its_service_account(
+    folder: Path, host: str, url: str
+) -> None:
+    known = connection.in_cluster({**ENVIRONMENT, "KUBERNETES_SERVICE_HOST": host}, folder)
+    assert known.url == url
+    assert await known.authorization() == "Bearer token-1"
+    assert known.tls is not None
+    assert len(known.tls.get_ca_certs()) == 1
+
+
+async def test_a_renewed_token_is_read_within_a_minute(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: seconds)
+    known = connection.in_cluster(ENVIRONMENT, folder)
+    (folder / "token").write_text("token-2")
+    assert await known.authorization() == "Bearer token-1"
+    seconds += 60
+    assert await known.authorization() == "Bearer token-2"
+
+
+@pytest.mark.parametrize("name", ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"])
+def test_a_variable_that_each_pod_has_is_named_where_it_is_missing(folder: Path, name: str) -> None:
+    with pytest.raises(ConnectionSettingsError, match=name):
+        connection.in_cluster({**ENVIRONMENT, name: ""}, folder)
+
+
+@pytest.mark.parametrize("name", ["token", "ca.crt"])
+@pytest.mark.parametrize("text", [None, ""])
+def test_a_file_that_is_missing_or_empty_is_named(
+    folder: Path, name: str, text: str | None
+) -> None:
+    (folder / name).unlink()
+    if text is not None:
+        (folder / name).write_text(text)
+    with pytest.raises(ConnectionSettingsError, match=name):
+        connection.in_cluster(ENVIRONMENT, folder)
+
+
+async def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionSettingsError, match="kube-config"):
+        await connection.connect(str(tmp_path / "absent.yaml"), None)
+
+
+def test_a_pod_does_not_import_the_official_client() -> None:
+    """It takes 17 MiB, most of them for what only kubeconfigs need."""
+    program = (
+        "import sys, aichat_workspace.operator.main; "
+        "print([name for name in ('kubernetes', 'requests', 'oauthlib') if name in sys.modules])"
+    )
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout == "[]\n"
