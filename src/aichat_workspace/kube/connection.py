@@ -57,7 +57,7 @@ async def connect(kubeconfig: str | None, context: str | None) -> Connection:
 def in_cluster(environment: Mapping[str, str], folder: Path = _FOLDER) -> Connection:
     """Connect as a pod's service account, whose files are in `folder`.
 
-    The official client does the same, and takes 17 MiB for it: it imports what kubeconfigs need.
+    The official client does the same, and takes 11 MiB more: it imports what kubeconfigs need.
 
     Raises:
         ConnectionSettingsError: a variable or a file that each pod has is missing or empty.

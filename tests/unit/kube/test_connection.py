@@ -74,7 +74,7 @@ async def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path) -> None
 
 
 def test_a_pod_does_not_import_the_official_client() -> None:
-    """It takes 17 MiB, most of them for what only kubeconfigs need."""
+    """It takes 11 MiB, most of them for what only kubeconfigs need."""
     program = (
         "import sys, aichat_workspace.operator.main; "
         "print([name for name in ('kubernetes', 'requests', 'oauthlib') if name in sys.modules])"
