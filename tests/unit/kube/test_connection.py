@@ -1,16 +1,23 @@
 """Where a pod finds its API server, and as whom it asks."""
 
+import shutil
+import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import connection
+from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.connection import ConnectionSettingsError
+from aichat_workspace.kube.errors import UnreachableError
 from localcluster import certificates
 
+PODS = Resource("", "v1", "Pod", "pods")
 ENVIRONMENT = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
@@ -66,6 +73,39 @@ def test_a_file_that_is_missing_or_empty_is_named(
         (folder / name).write_text(text)
     with pytest.raises(ConnectionSettingsError, match=name):
         connection.in_cluster(ENVIRONMENT, folder)
+
+
+async def test_a_pods_client_verifies_the_server_and_shows_its_token(
+    folder: Path, tmp_path: Path
+) -> None:
+    authority = certificates.ensure(tmp_path / "authority")
+    pair = certificates.issue(authority, tmp_path / "server", ["127.0.0.1"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+    tokens = []
+
+    async def answer(request: web.Request) -> web.Response:
+        tokens.append(request.headers["Authorization"])
+        return web.json_response({"name": 1})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    environment = {**ENVIRONMENT, "KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+    environment["KUBERNETES_SERVICE_PORT"] = str(runner.addresses[0][1])
+    another = certificates.ensure(tmp_path / "another")
+    try:
+        async with Client(connection.in_cluster(environment, folder), user_agent="test") as client:
+            assert await client.get(PODS, "a", "n") == {"name": 1}
+        shutil.copy(another.certificate, folder / "ca.crt")
+        async with Client(connection.in_cluster(environment, folder), user_agent="test") as client:
+            with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+                await client.create(PODS, {"metadata": {"name": "a"}}, field_manager="m")
+    finally:
+        await runner.cleanup()
+    assert tokens == ["Bearer token-1"]
 
 
 async def test_a_kubeconfig_that_cannot_be_used_says_why(tmp_path: Path) -> None:
