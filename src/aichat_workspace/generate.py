@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import yaml
-from kubernetes.aio.client import Configuration
 
 from aichat_workspace import version_stamps
 from aichat_workspace.api.app import build
@@ -34,6 +33,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE
 from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.connection import Connection
 from aichat_workspace.runtime import servers
 
 ROOT: Final = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def generated() -> Mapping[Path, str]:
 
 def _openapi() -> str:
     """Return what a running API serves at /openapi.json, without any connection."""
-    client = Client(Configuration(), user_agent="generate")
+    client = Client(Connection(), user_agent="generate")
     settings = Settings.read({}, in_cluster=False)
     connections = servers.by_proxy(client), servers.chat_by_proxy(client)
     services = Services.create(settings, client, *connections, {})

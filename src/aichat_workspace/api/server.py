@@ -11,7 +11,6 @@ from typing import Final, cast
 
 import structlog
 import uvicorn
-from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
@@ -21,7 +20,7 @@ from aichat_workspace.api.web.limits.connection_limits import ConnectionLimits
 from aichat_workspace.api.web.limits.connections import BoundedProtocol
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
+from aichat_workspace.kube.connection import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import arguments, probes, servers
 from aichat_workspace.runtime.event_loop import run_loop
@@ -67,7 +66,7 @@ def main() -> None:
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         run_loop(run(settings))
-    except (ValueError, ConfigException, OSError) as error:  # OSError: a port is in use
+    except (ValueError, OSError) as error:  # OSError: a port is in use
         _log.error("not started", error=str(error))
         sys.exit(2)
 

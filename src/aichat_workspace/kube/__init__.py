@@ -1,4 +1,4 @@
-"""A small controller runtime on the official client's transport.
+"""A small controller runtime over HTTP; the official client reads kubeconfigs.
 
 It knows Kubernetes and nothing of workspaces.
 """

@@ -12,12 +12,13 @@ from typing import Any, Final, Self
 
 import aiohttp
 import orjson
-from kubernetes.aio.client import Configuration
 
 from aichat_workspace.foundation.bounded_bytes import read_bounded
 from aichat_workspace.foundation.json_lines import read_json_lines
 from aichat_workspace.foundation.resource import Resource
+from aichat_workspace.kube import connection as connections
 from aichat_workspace.kube import errors
+from aichat_workspace.kube.connection import Connection
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.transport import (
     APPLY,
@@ -25,7 +26,6 @@ from aichat_workspace.kube.transport import (
     Request,
     Transport,
     idle_timeout,
-    load_configuration,
     translate_errors,
 )
 
@@ -70,9 +70,9 @@ class Client:
     Retry-After is waited for on every verb; anything else is the caller's to retry."""
 
     def __init__(
-        self, configuration: Configuration, *, user_agent: str, on_request: OnRequest | None = None
+        self, connection: Connection, *, user_agent: str, on_request: OnRequest | None = None
     ) -> None:
-        self._transport = Transport(configuration, user_agent)
+        self._transport = Transport(connection, user_agent)
         self._may_write: Callable[[], bool] = lambda: True
         self._on_request = on_request or (lambda *_: None)
 
@@ -86,9 +86,9 @@ class Client:
         on_request: OnRequest | None = None,
     ) -> Self:
         """Connect as a pod's service account, or by a kubeconfig where there is none or one is
-        named. Raises kubernetes' ConfigException when neither is usable."""
-        configuration = await load_configuration(kubeconfig, context)
-        return cls(configuration, user_agent=user_agent, on_request=on_request)
+        named. Raises ConnectionSettingsError when neither is usable."""
+        connection = await connections.connect(kubeconfig, context)
+        return cls(connection, user_agent=user_agent, on_request=on_request)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,24 +1,18 @@
-"""HTTP to the API server, over the official client's configuration and connections."""
+"""HTTP to the API server."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Final
 
 import aiohttp
 import orjson
-import structlog
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
 
 from aichat_workspace.foundation.error_text import error_text
 from aichat_workspace.kube import errors
+from aichat_workspace.kube.connection import Connection
 from aichat_workspace.kube.leases.server_clock import ServerClock
 
-IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 APPLY: Final = "APPLY"
 JSON: Final = "application/json"
 
@@ -26,39 +20,7 @@ _IDEMPOTENT: Final = frozenset({"GET", APPLY})
 REQUEST_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS)
-_log: Final = structlog.get_logger()
-
-
-async def load_configuration(kubeconfig: str | None, context: str | None) -> Configuration:
-    """Load a pod's service account, or a kubeconfig where there is none or one is named.
-
-    Raises kubernetes' ConfigException when neither is usable."""
-    configuration = Configuration()
-    if kubeconfig is None and IN_CLUSTER_TOKEN.exists():
-        config.load_incluster_config(configuration)
-    else:
-        await config.load_kube_config(
-            kubeconfig, context=context, client_configuration=configuration
-        )
-    configuration.connection_pool_maxsize = 0  # watches hold connections: never wait for one
-    # The session would look for proxies and ~/.netrc in threads, at every request.
-    configuration.client_session_kwargs = {"trust_env": False}
-    configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
-    if not configuration.verify_ssl:
-        _log.warning(
-            "the API server's certificate is not verified: a program on the way can read and "
-            "change everything; take insecure-skip-tls-verify out of the kubeconfig",
-            server=configuration.host,
-        )
-    return configuration
-
-
-def _environment_proxy(url: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY choose for a URL."""
-    address = urlsplit(url)
-    if proxy_bypass(address.hostname or ""):
-        return None
-    return getproxies().get(address.scheme)
+_READ_BUFFER_BYTES: Final = 2**21  # an event of a watch may be as long
 
 
 def idle_timeout(seconds: float) -> aiohttp.ClientTimeout:
@@ -104,34 +66,33 @@ class Transport:
     """One connection pool to one API server. The connections are made at the first request: that
     needs an event loop."""
 
-    def __init__(self, configuration: Configuration, user_agent: str) -> None:
-        self._configuration = configuration
+    def __init__(self, connection: Connection, user_agent: str) -> None:
+        self._connection = connection
         self._user_agent = user_agent
         self.clock = ServerClock()
-        self._api = ApiClient(configuration)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-        await self._api.close()
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request. Raises `errors.UnreachableError`, also for what fails while the response
         is read in the context."""
-        headers = await self._headers(request)
+        connection = self._connection
         with translate_errors(f"{request.method} {request.path}"):
+            headers = await self._headers(request)
             async with self._connections().request(
                 request.method,
-                f"{self._configuration.host}{request.path}",
+                f"{connection.url}{request.path}",
                 params=request.query,
                 data=request.body,
                 headers=headers,
                 timeout=request.timeout,
                 allow_redirects=False,
-                proxy=self._configuration.proxy,
-                server_hostname=self._configuration.tls_server_name,
+                proxy=connection.proxy,
+                server_hostname=connection.server_hostname,
             ) as response:
                 self.clock.note(response.headers.get("Date", ""))
                 yield response
@@ -148,27 +109,22 @@ class Transport:
 
     def _connections(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = self._api.rest_client._create_pool_manager()
+            self._session = aiohttp.ClientSession(
+                # Watches hold connections: never wait for one.
+                connector=aiohttp.TCPConnector(limit=0, ssl=self._connection.tls or True),
+                # It would look for proxies and ~/.netrc in threads, at every request.
+                trust_env=False,
+                read_bufsize=_READ_BUFFER_BYTES,
+            )
         return self._session
 
     async def _headers(self, request: Request) -> dict[str, str]:
-        headers = {
-            **(request.headers or {}),
-            "Accept": JSON,
-            "User-Agent": self._user_agent,
-            **await self._authorization(),
-        }
-        return (
-            headers if request.body is None else {**headers, "Content-Type": request.content_type}
-        )
-
-    async def _authorization(self) -> dict[str, str]:
-        """Return the headers with credentials. They change: the official client renews tokens that
-        expire."""
-        settings: Mapping[str, Any] = await self._configuration.auth_settings()
-        return {
-            setting["key"]: setting["value"] for setting in settings.values() if setting["value"]
-        }
+        headers = {**(request.headers or {}), "Accept": JSON, "User-Agent": self._user_agent}
+        if authorization := await self._connection.authorization():
+            headers["Authorization"] = authorization
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return headers
 
 
 @contextmanager

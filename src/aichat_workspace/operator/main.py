@@ -5,11 +5,10 @@ import sys
 from typing import Final
 
 import structlog
-from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.domain import names
+from aichat_workspace.kube.connection import IN_CLUSTER_TOKEN
 from aichat_workspace.kube.leases.leader import LeadershipLostError
-from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.operator.application import run
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.shutdown import run_until_signal
@@ -28,7 +27,7 @@ def main() -> None:
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         run_loop(run_until_stopped(settings))
-    except (ValueError, ImportError, ConfigException) as error:
+    except (ValueError, ImportError) as error:
         _log.error("not started", error=str(error))
         sys.exit(2)
 

@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from kubernetes.aio.client import Configuration
 
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
@@ -23,6 +22,7 @@ from aichat_workspace.api.workspaces import watch
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.connection import Connection
 from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from aichat_workspace.runtime.servers import Connect, chat_by_proxy
@@ -167,9 +167,8 @@ async def running_world(
     app.router.add_route("*", "/{tail:.*}", cluster.answer)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(TestServer(app))
-        configuration = Configuration()
-        configuration.host = str(server.make_url("")).rstrip("/")
-        client = await stack.enter_async_context(Client(configuration, user_agent="test"))
+        connection = Connection(str(server.make_url("")).rstrip("/"))
+        client = await stack.enter_async_context(Client(connection, user_agent="test"))
         settings = Settings.read({}, in_cluster=True)
         connect_chat = chat_by_proxy(client)
         services = Services.create(settings, client, connect, connect_chat, {})

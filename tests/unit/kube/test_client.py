@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 from aiohttp import web
-from kubernetes.aio.client import Configuration
 
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.connection import Connection
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -82,10 +82,13 @@ async def serving(script: Script) -> AsyncIterator[Client]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
-    configuration = Configuration(host=f"http://{host}:{port}")
-    configuration.api_key["BearerToken"] = "bearer token-1"
+
+    async def authorization() -> str:
+        return "bearer token-1"
+
+    connection = Connection(f"http://{host}:{port}", authorization)
     try:
-        async with Client(configuration, user_agent="test") as client:
+        async with Client(connection, user_agent="test") as client:
             yield client
     finally:
         await runner.cleanup()

@@ -17,7 +17,6 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from kubernetes.aio.client import Configuration
 from starlette.responses import Response
 
 from aichat_workspace.api.app import build
@@ -30,6 +29,7 @@ from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web.limits.anonymous_limits import AnonymousRateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.connection import Connection
 from aichat_workspace.operator.records import session_key
 from tests.fakes.kubernetes import FakeKubernetes
 
@@ -141,8 +141,7 @@ async def services(
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", cluster.answer)
     async with TestServer(app) as server:
-        configuration = Configuration()
-        configuration.host = str(server.make_url("")).rstrip("/")
+        connection = Connection(str(server.make_url("")).rstrip("/"))
         environment = {
             "PUBLIC_URL": PUBLIC,
             "OIDC_ISSUER": ISSUER,
@@ -150,7 +149,7 @@ async def services(
             "API_TRUSTED_PROXIES": f"{PROXY}/32",
         }
         settings = Settings.read(environment, in_cluster=True)
-        async with Client(configuration, user_agent="test") as client:
+        async with Client(connection, user_agent="test") as client:
             services = Services.create(settings, client, no_server, no_server, {})
             yield replica_of(services, idp, cluster)
 

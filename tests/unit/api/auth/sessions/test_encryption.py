@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from kubernetes.aio.client import Configuration
 
 from aichat_workspace.api.auth.sessions.encryption import Cipher, Keys
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.connection import Connection
 from aichat_workspace.operator.records import session_key
 
 CIPHER = Cipher(b"k" * 32)
@@ -84,9 +84,8 @@ async def client(api_server: FakeApiServer) -> AsyncIterator[Client]:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", api_server.answer)
     async with TestServer(app) as server:
-        configuration = Configuration()
-        configuration.host = str(server.make_url("")).rstrip("/")
-        async with Client(configuration, user_agent="test") as client:
+        connection = Connection(str(server.make_url("")).rstrip("/"))
+        async with Client(connection, user_agent="test") as client:
             yield client
 
 
