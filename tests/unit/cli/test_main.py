@@ -1,15 +1,19 @@
 """The commands, and the page that shows them."""
 
+import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from aichat_workspace.cli import main
 from aichat_workspace.cli.errors import ExitCode
 from aichat_workspace.cli.server import settings
-from tests.unit.cli.world import every_command
+from tests.unit.cli.world import TOKEN, World, every_command
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "aichatctl.md").read_text()
@@ -53,6 +57,53 @@ def test_the_program_has_two_names(program: str, name: str) -> None:
         [path, "--help"], capture_output=True, text=True, timeout=60, check=True
     )
     assert ran.stdout.startswith(f"Usage: {name} ")
+
+
+def test_a_module_alone_has_the_commands_that_the_program_looks_for_in_it() -> None:
+    among_all = typer.main.get_group(main.build()).commands
+    assert set(among_all) == {name for names in main._MODULES.values() for name in names}
+    for names in main._MODULES.values():
+        alone = typer.main.get_group(main.build(names[-1])).commands
+        assert set(alone) == set(names)
+        for name in names:
+            context = typer.Context(among_all[name])
+            assert alone[name].get_help(context) == among_all[name].get_help(context)
+
+
+def test_a_list_imports_nothing_that_other_commands_need(world: World) -> None:
+    own = {"about", "reading"}
+    imported = _imported("list", AICHAT_SERVER=world.url, AICHAT_TOKEN=TOKEN)
+    assert "httpx2" in imported  # it has asked
+    prefix = "aichat_workspace.cli.commands."
+    assert {name.removeprefix(prefix) for name in imported if name.startswith(prefix)} == own
+    heavy = {"aichat_workspace.cli.doctor", "asyncio", "rich.console", "rich.text", "yaml"}
+    assert imported & heavy == set()
+
+
+def test_help_imports_neither_http_nor_what_checks_values() -> None:
+    imported = _imported("--help")
+    heavy = {"asyncio", "httpx2", "pydantic", "rich.console", "rich.text", "ssl", "yaml"}
+    assert imported & heavy == set()
+
+
+def _imported(*arguments: str, **environment: str) -> set[str]:
+    """Return the modules that a run of the program imports."""
+    script = (
+        "import atexit, json, sys\n"
+        "from aichat_workspace.cli.main import main\n"
+        "atexit.register(lambda: print(json.dumps(list(sys.modules)), file=sys.stderr))\n"
+        "main()\n"
+    )
+    ran = subprocess.run(  # noqa: S603  (our own program)
+        [sys.executable, "-c", script, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return set(json.loads(ran.stderr.splitlines()[-1]))
 
 
 def test_a_wrong_option_is_a_usage_error() -> None:
