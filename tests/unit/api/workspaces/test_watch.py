@@ -12,7 +12,7 @@ from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces import change_log, watch
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.views import View, body
 from aichat_workspace.api.workspaces.watch import ResumeToken, Watcher
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import UnreachableError
@@ -229,11 +229,10 @@ async def test_a_change_is_encoded_once_for_all_who_see_the_same_of_it(
 ) -> None:
     world.store.reset([], 1)
     encoded: list[tuple[str, ...]] = []
-    encode = watch.body
 
     def counting_body(view: View, fields: Sequence[str]) -> bytes:
         encoded.append(tuple(fields))
-        return encode(view, fields)
+        return body(view, fields)
 
     monkeypatch.setattr(watch, "body", counting_body)
     whole = world.watcher()
