@@ -55,8 +55,8 @@ def findings(kubeconfig: Path) -> Findings:
     return by_code
 
 
-def severities(found: Findings, code: str) -> list[str]:
-    return [finding["severity"] for finding in found.get(code, ())]
+def severities(by_code: Findings, code: str) -> list[str]:
+    return [finding["severity"] for finding in by_code.get(code, ())]
 
 
 def storage_class(*, grows: bool) -> dict[str, Any]:
@@ -121,25 +121,25 @@ def restricted(plane: Cluster, folder: Path, *rules: dict[str, Any]) -> Path:
 
 
 def test_an_empty_cluster_is_told_what_it_lacks_before_installation(plane: Cluster) -> None:
-    found = findings(plane.kubeconfig)
-    (kind,) = found["AC501"]
+    by_code = findings(plane.kubeconfig)
+    (kind,) = by_code["AC501"]
     assert (kind["severity"], kind["fix"]) == ("problem", "kubectl apply -k config/default")
-    assert severities(found, "AC511") == ["note"]
-    assert severities(found, "AC504") == ["note"]  # no StorageClass
-    assert severities(found, "AC506") == ["problem"]  # no IngressClass
-    assert severities(found, "AC507") == ["problem"]  # no node
-    assert "none of 0 nodes" in found["AC507"][0]["text"]
-    assert severities(found, "AC509") == ["note", "note"]
-    assert "AC502" not in found
+    assert severities(by_code, "AC511") == ["note"]
+    assert severities(by_code, "AC504") == ["note"]  # no StorageClass
+    assert severities(by_code, "AC506") == ["problem"]  # no IngressClass
+    assert severities(by_code, "AC507") == ["problem"]  # no node
+    assert "none of 0 nodes" in by_code["AC507"][0]["text"]
+    assert severities(by_code, "AC509") == ["note", "note"]
+    assert "AC502" not in by_code
 
 
 def test_classes_are_good_only_as_defaults_that_can_grow(plane: Cluster) -> None:
     plane.apply(storage_class(grows=False))
     plane.apply(ingress_class({}))
-    found = findings(plane.kubeconfig)
-    assert severities(found, "AC505") == severities(found, "AC506") == ["note"]
+    by_code = findings(plane.kubeconfig)
+    assert severities(by_code, "AC505") == severities(by_code, "AC506") == ["note"]
     # What the finding says to type is what mends it.
-    command = found["AC505"][0]["fix"]
+    command = by_code["AC505"][0]["fix"]
     subprocess.run(
         ["/bin/sh", "-c", command],
         env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)},
@@ -147,45 +147,45 @@ def test_classes_are_good_only_as_defaults_that_can_grow(plane: Cluster) -> None
         capture_output=True,
     )
     plane.apply(ingress_class(_DEFAULT_INGRESS))
-    found = findings(plane.kubeconfig)
-    assert severities(found, "AC504") == severities(found, "AC506") == ["good"]
-    assert "AC505" not in found
+    by_code = findings(plane.kubeconfig)
+    assert severities(by_code, "AC504") == severities(by_code, "AC506") == ["good"]
+    assert "AC505" not in by_code
 
 
 def test_nodes_have_room_and_images_or_lack_them(plane: Cluster) -> None:
     put_node(plane, "64Gi", versions.OLLAMA_IMAGE)
-    found = findings(plane.kubeconfig)
-    assert severities(found, "AC507") == ["good"]
-    assert severities(found, "AC509") == ["good", "note"]
+    by_code = findings(plane.kubeconfig)
+    assert severities(by_code, "AC507") == ["good"]
+    assert severities(by_code, "AC509") == ["good", "note"]
     put_node(plane, "1Mi")
-    found = findings(plane.kubeconfig)
-    assert severities(found, "AC507") == ["problem"]
-    assert "no node has" in found["AC507"][0]["text"]
+    by_code = findings(plane.kubeconfig)
+    assert severities(by_code, "AC507") == ["problem"]
+    assert "no node has" in by_code["AC507"][0]["text"]
     plane.kubectl("cordon", _NODE)
-    found = findings(plane.kubeconfig)
-    assert "none of 1 node takes pods" in found["AC507"][0]["text"]
+    by_code = findings(plane.kubeconfig)
+    assert "none of 1 node takes pods" in by_code["AC507"][0]["text"]
     plane.kubectl("uncordon", _NODE)
 
 
 def test_without_permissions_it_says_what_to_ask_for(plane: Cluster, tmp_path: Path) -> None:
-    found = findings(restricted(plane, tmp_path))
-    (kind,) = found["AC501"]
+    by_code = findings(restricted(plane, tmp_path))
+    (kind,) = by_code["AC501"]
     assert kind["severity"] == "problem"
     assert "forbidden" in kind["text"].lower()
     assert "ask for a role" in kind["fix"]
-    assert found.keys() == {"AC501"}
+    assert by_code.keys() == {"AC501"}
 
 
 def test_an_installation_is_checked_and_what_ails_its_pods(plane: Cluster, tmp_path: Path) -> None:
     plane.kubectl("apply", "-k", str(ROOT / "config" / "default"))
     wait_for_kinds(plane)
     plane.apply(platform({"images": {"mirror": "registry.invalid/mirror"}}))
-    found = findings(plane.kubeconfig)
-    assert severities(found, "AC501") == ["good"]
-    assert severities(found, "AC502") == severities(found, "AC503") == ["problem"]
-    assert "0 of 2 pods are ready" in found["AC502"][0]["text"]
-    assert severities(found, "AC508") == ["good"]
-    (registry,) = found["AC510"]
+    by_code = findings(plane.kubeconfig)
+    assert severities(by_code, "AC501") == ["good"]
+    assert severities(by_code, "AC502") == severities(by_code, "AC503") == ["problem"]
+    assert "0 of 2 pods are ready" in by_code["AC502"][0]["text"]
+    assert severities(by_code, "AC508") == ["good"]
+    (registry,) = by_code["AC510"]
     assert (registry["severity"], "registry.invalid" in registry["text"]) == ("note", True)
 
     first, *others = _pods(plane)
@@ -211,10 +211,10 @@ def test_an_installation_is_checked_and_what_ails_its_pods(plane: Cluster, tmp_p
     assert pull["fix"] == f"kubectl -n {SYSTEM} describe pod {first}"
 
     crds = {"apiGroups": ["apiextensions.k8s.io"], "resources": ["*"], "verbs": ["get"]}
-    found = findings(restricted(plane, tmp_path, crds))
-    assert severities(found, "AC501") == ["good"]
+    by_code = findings(restricted(plane, tmp_path, crds))
+    assert severities(by_code, "AC501") == ["good"]
     for code in ("AC502", "AC503", "AC504", "AC507"):
-        (refused,) = found[code]
+        (refused,) = by_code[code]
         assert "forbidden" in refused["text"].lower()
         assert "ask for a role" in refused["fix"]
 
