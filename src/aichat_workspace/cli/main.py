@@ -65,6 +65,11 @@ def main() -> None:
         signal.signal(number, _end)
     # Typer's pydantic would look for plugins in every installed package, at each start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # A shell may close them, as `>&-` does.
+    sys.stdout, sys.stderr = (
+        stream or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (until the end)
+        for stream in (sys.stdout, sys.stderr)
+    )
     for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 shows question marks
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     completes = about.COMPLETE in os.environ

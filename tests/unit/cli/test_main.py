@@ -114,3 +114,38 @@ def test_a_wrong_option_is_a_usage_error() -> None:
     assert ran.returncode == ExitCode.USAGE
     assert "--team" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "json", "yaml"])
+def test_a_result_that_can_not_be_written_is_an_error_in_words(world: World, form: str) -> None:
+    world.put()
+    ran = _run_in_shell("exec aichatctl list -o $FORM >/dev/full", world, FORM=form)
+    assert ran.returncode == ExitCode.FAILED
+    assert ran.stderr == "error: the result was not written\n  No space left on device\n"
+
+
+def test_a_closed_output_and_a_reader_that_has_had_enough_are_no_crashes(world: World) -> None:
+    world.put()
+    for command in (
+        "exec aichatctl list >&-",
+        "exec aichatctl list 2>&-",
+        "aichatctl list | true",
+        "aichatctl list -o json | true",
+    ):
+        ran = _run_in_shell(command, world)
+        assert (ran.returncode, ran.stderr) == (0, ""), command
+
+
+def _run_in_shell(
+    command: str, world: World, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    folder = Path(sys.executable).parent
+    paths = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(  # noqa: S603  (our own program)
+        ["/bin/sh", "-c", command],
+        env={**os.environ, **paths, **world.environment, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
