@@ -137,18 +137,23 @@ class Watcher:
     """The workspaces."""
     scope: Callable[[], Awaitable[Scope]]
     """Asks what the caller may see; raises ProblemError when their token is revoked."""
-    matches: Callable[[View], bool]
-    """Whether the caller asked for a workspace."""
     stopping: asyncio.Event
     """Ends the stream."""
-    query: str = ""
-    """Identifies what `matches` matches, and the fields: readers with the same share events."""
+    team: str | None = None
+    """The only team whose workspaces are asked for."""
+    name: str | None = None
+    """The only name of workspaces that is asked for."""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     """When a quiet stream sends a heartbeat."""
     recheck_seconds: float = RECHECK_SECONDS
     """When `scope` is asked again."""
     fields: Sequence[str] = ()
     """The dotted paths of what is sent of each workspace; empty for whole workspaces."""
+
+    @property
+    def query(self) -> tuple[str | None, ...]:
+        """What is asked for: readers with the same query and scope share events."""
+        return (self.team, self.name, *self.fields)
 
     async def events(
         self, position: int | None, token: ResumeToken | None = None
@@ -231,7 +236,8 @@ class Watcher:
         yield server_sent_event("synced", b"{}", token)
 
     def _is_visible(self, view: View, scope: Scope) -> bool:
-        return view.team in scope and self.matches(view)
+        is_asked_for = self.team in (None, view.team) and self.name in (None, view.name)
+        return is_asked_for and view.team in scope
 
     def _change_pieces(
         self, position: int, changes: Sequence[Change], scope: Scope
