@@ -1,12 +1,13 @@
 """The API as an ASGI application."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from typing import Final
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from aichat_workspace.api.auth.audit_log import AuditMiddleware
 from aichat_workspace.api.dependencies import Services, admit
@@ -72,6 +73,8 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.router.routes.extend(_operations())
     add_components(app)
     serve_document(app)
+    # Else the first request would, and others wait for a tenth of a second.
+    deque(iter_route_contexts(app.routes), maxlen=0)
 
     app.add_middleware(DisconnectMiddleware)
     app.add_middleware(

@@ -12,6 +12,7 @@ from typing import Self
 from aichat_workspace.cli import terminal
 from aichat_workspace.cli.client.api import Api
 from aichat_workspace.cli.errors import CliError, usage_error
+from aichat_workspace.cli.render.lines import plain
 from aichat_workspace.cli.server.connection import Target, choose_target, connect
 from aichat_workspace.cli.server.settings import read_configuration
 from aichat_workspace.cli.terminal import Terminal
@@ -64,6 +65,6 @@ class Session:
         """Ask, and raise CliError for anything but yes, or where there is no person to ask."""
         if not self.is_interactive:
             raise usage_error(f"{question} There is no terminal to ask at.", f"add {flag}")
-        self.notes.write(f"{question} [y/N] ")
+        self.notes.write(f"{plain(question)} [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise CliError("nothing was changed")

@@ -4,9 +4,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.render.lines import Line, fit, text_of
 
 if TYPE_CHECKING:
@@ -46,16 +48,27 @@ class Terminal:
         return self.is_terminal and not self.is_dumb
 
     def print(self, *lines: Line) -> None:
-        """Write lines, cut to the width."""
+        """Write lines, cut to the width. Raises CliError as `write` does."""
         for spans in lines:
             fitted = fit(spans, self.width)
-            self.stream.write(f"{_coloured(fitted) if self.has_colour else text_of(fitted)}\n")
-        self.stream.flush()
+            self._put(f"{_coloured(fitted) if self.has_colour else text_of(fitted)}\n")
+        self._put("", flush=True)
 
     def write(self, text: str) -> None:
-        """Write text as it is."""
-        self.stream.write(text)
-        self.stream.flush()
+        """Write text as it is. Raises CliError where it can't be written, as on a full disk."""
+        self._put(text, flush=True)
+
+    def _put(self, text: str, *, flush: bool = False) -> None:
+        try:
+            self.stream.write(text)
+            if flush:
+                self.stream.flush()
+        except BrokenPipeError:
+            raise  # who reads has had enough; the program ends without a word
+        except OSError as error:
+            with suppress(OSError):  # what is left would be written again at the end
+                self.stream.close()
+            raise CliError("the result was not written", (error.strerror or str(error),)) from None
 
     def say(self, text: str) -> None:
         """Write a sentence, which may take more than one row."""

@@ -31,6 +31,8 @@ class Goal:
     words: str
     """As in `red-chat is not ready`."""
     is_met: Callable[[Json], bool]
+    aim: str = ""
+    """What `aichatctl wait --for` calls it; empty where it is what is waited for without."""
     is_deletion: bool = False
     course: Course = bring_up.COMING_UP
     """What is shown meanwhile."""
@@ -39,21 +41,31 @@ class Goal:
 
 
 READY: Final = Goal("ready", bring_up.is_ready)
-CREATED: Final = Goal("created", lambda document: bring_up.is_true(document, "Provisioned"))
+CREATED: Final = Goal(
+    "created", lambda document: bring_up.is_true(document, "Provisioned"), aim="created"
+)
 SUSPENDED: Final = Goal(
     "suspended",
     lambda document: bring_up.is_observed(document) and phase_of(document) == "Suspended",
+    aim="suspended",
 )
-DELETED: Final = Goal("deleted", lambda _: False, is_deletion=True)
-MODELS: Final = Goal("complete", lambda document: bring_up.is_true(document, "ModelsReady"))
+DELETED: Final = Goal("deleted", lambda _: False, aim="deleted", is_deletion=True)
+MODELS: Final = Goal(
+    "complete", lambda document: bring_up.is_true(document, "ModelsReady"), aim="models"
+)
 BACKED_UP: Final = Goal(
     "backed up",
     backup_runs.is_backed_up,
+    aim="backup",
     course=backup_runs.BACKUP,
     failure=backup_runs.backup_failure,
 )
 RESTORED: Final = Goal(
-    "restored", backup_runs.is_back, course=backup_runs.RESTORE, failure=backup_runs.restore_failure
+    "restored",
+    backup_runs.is_back,
+    aim="restore",
+    course=backup_runs.RESTORE,
+    failure=backup_runs.restore_failure,
 )
 CLONED: Final = Goal(
     "ready",
@@ -115,10 +127,11 @@ class _Wait:
             )
             raise CliError(f"{name} is not {words}", why, f"aichatctl describe {name}")
         if now >= self.deadline:
+            aim = f" --for {self.goal.aim}" if self.goal.aim else ""
             raise CliError(
                 f"{name} is not {words} after {now - self.progress.began:.0f} seconds",
                 (f"it waits for: {bring_up.missing(self.progress)}",),
-                f"aichatctl describe {name}; aichatctl wait {name} goes on waiting",
+                f"aichatctl describe {name}; aichatctl wait {name}{aim} goes on waiting",
                 ExitCode.TIMED_OUT,
             )
 

@@ -98,6 +98,7 @@ async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
         query=filters,
         is_filtered=bool(filters.keys() - {"sort", "page"}),
         columns=rows.columns(filters),
+        orders=rows.sort_options(filters),
         conditions=rows.condition_filters(filters.get("condition", "")),
         next_page=next_page,
         can_create=can_create,

@@ -89,6 +89,8 @@ NO_SIZE_CLASS: Final = "none"
 """What people answer who choose no size class."""
 WORKSPACE_NAME_MAX_LENGTH: Final = 45
 WORKSPACE_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+EMAIL_PATTERN: Final = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$"
+"""An address with which somebody signs in to a chat."""
 _CREDENTIALS: Final = "-credentials"
 API_SESSION: Final = "aichat-workspace-api-session"
 """The Secret in the system namespace whose key encrypts browsers' sessions with the API. No

@@ -154,3 +154,31 @@ def test_a_backup_is_asked_for_and_restored_once_the_name_is_typed(
         page.get_by_role("button", name="Restore backup").click()
         expect(page.locator("#backups")).to_be_visible()
         assert cluster.get("aiws", name, "-n", TEAM)["spec"]["restore"]["backup"] == backup
+
+
+def test_the_list_is_sorted_on_a_phone_by_the_keyboard_and_without_script(
+    chromium: Browser, cluster: Cluster, api: Served, boss: Person
+) -> None:
+    names = ["sorted-a", "sorted-b"]
+    for name in names:
+        console_samples.put(cluster, console_samples.ready(name, models=["gemma2:2b"], team=TEAM))
+    with chromium.new_context(
+        base_url=api.url, viewport={"width": 390, "height": 800}, java_script_enabled=False
+    ) as context:
+        page = context.new_page()
+        page.set_default_timeout(_PATIENCE_MILLISECONDS)
+        sign_in(page, boss)
+        page.goto(f"/?team={TEAM}&q=sorted-")
+        rows = page.locator(".rows tbody th > a[id^=open]")
+        expect(rows).to_have_text(names)
+        page.get_by_label("Order").focus()
+        page.keyboard.type("By name, b")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(rows).to_have_text(names[::-1])
+        page.set_viewport_size({"width": 1200, "height": 700})
+        expect(page.get_by_label("Order")).to_be_hidden()  # the heads of the columns sort there
+        page.locator("#q").fill("sorted")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**q=sorted&**")
+        expect(rows).to_have_text(names[::-1])

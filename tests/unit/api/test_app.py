@@ -1,6 +1,8 @@
 """The application as it is put together."""
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Any
@@ -9,6 +11,8 @@ import httpx2
 import orjson
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import _IncludedRouter
+from starlette.routing import BaseRoute
 from structlog.testing import capture_logs
 
 from aichat_workspace.api.app import build
@@ -95,6 +99,7 @@ async def test_a_workspace_answers_head(client: httpx2.AsyncClient) -> None:
         ("/api/v1/workspaces/team-a/models", "GET, HEAD, POST"),
         ("/api/v1/workspaces/team-a/models/hf.co/a/b:c", "DELETE, GET, HEAD"),
         ("/api/v1/teams/team-a/members/User/oidc:bob/x", "DELETE"),
+        ("/api/v1/workspaces/team-a/models/progress", "DELETE, GET, HEAD"),
         ("/openapi.json", "GET, HEAD"),
     ],
 )
@@ -103,6 +108,32 @@ async def test_a_method_that_is_not_allowed_is_405_with_the_allowed_ones(
 ) -> None:
     response = await client.request("OPTIONS", path)
     assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+
+
+async def test_no_first_request_holds_the_others_up(
+    app: FastAPI, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To generate the document takes a third of a second, and to resolve the routes a tenth."""
+    threads: list[int] = []
+    generate, build_context = app.openapi, _IncludedRouter._build_effective_context
+
+    def noting_generate() -> dict[str, Any]:
+        threads.append(threading.get_ident())
+        return generate()
+
+    def noting_build(router: _IncludedRouter, route: BaseRoute) -> Any:
+        threads.append(threading.get_ident())
+        return build_context(router, route)
+
+    monkeypatch.setattr(app, "openapi", noting_generate)
+    monkeypatch.setattr(_IncludedRouter, "_build_effective_context", noting_build)
+    assert (await client.get(PATH)).status_code == 200
+    assert (await client.request("OPTIONS", PATH)).status_code == 405
+    assert threads == []
+    answers = await asyncio.gather(*(client.get("/openapi.json") for _ in range(3)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_a_deeply_nested_patch_is_422(

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from aichat_workspace.api.auth.provider import Provider
+from aichat_workspace.api.workspaces.pages import SortField
 from aichat_workspace.console.rendering import CONTENT_SECURITY_POLICY
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.domain import names
@@ -139,14 +140,26 @@ class TestList:
         world.put(resource("zebra", team=TEAM, status={"phase": "Degraded"}))
         page = await browser.open(f"/?team={TEAM}&sort=name")
         assert f"?team={TEAM}&sort=-name" in page.links
-        assert f"?team={TEAM}&sort=lastActivity" not in page.links
-        assert f"?team={TEAM}&sort=-lastActivity" in page.links
+        assert f"?team={TEAM}&sort=usedAt" not in page.links
+        assert f"?team={TEAM}&sort=-usedAt" in page.links
         reverse = (await browser.http.get(f"/?team={TEAM}&sort=-name")).text
         assert reverse.index("open team-a/zebra".replace("team-a", TEAM)) < reverse.index(
             f"open {TEAM}/{NAME}"
         )
         assert reverse.count('aria-sort="descending"') == 1
-        assert '<input type="hidden" name="sort" value="-name">' in reverse
+        assert '<option value="-name" selected>' in reverse  # a search keeps the order
+
+    async def test_the_api_knows_every_order_that_the_list_offers(self, browser: Browser) -> None:
+        page = await browser.http.get("/")
+        orders = re.findall(r'<option value="(-?[a-zA-Z]*)"( selected)?>', page.text)
+        offered = [order for order, _ in orders[-10:]]
+        all_orders = {f"{sign}{field}" for field in SortField for sign in ("", "-")}
+        assert {order or SortField.NAME for order in offered} == all_orders
+        assert orders[-10] == ("", " selected")
+        links = re.findall(r'class="sort" id="[^"]+" href="([^"]+)"', page.text)
+        assert len(links) == len(SortField)
+        for path in [f"/?sort={order}" for order in offered] + [f"/{link}" for link in links]:
+            assert (await browser.http.get(path)).status_code == 200, path
 
     async def test_who_may_do_nothing_is_told_who_to_ask(
         self, browser: Browser, world: ConsoleWorld
@@ -218,7 +231,7 @@ class TestCreate:
         response = await browser.submit(page, "/new", name="Blue!", team=TEAM, models="m1 m2")
         assert response.status_code == 422
         error = response.text.partition('id="name-error"')[2].partition("</span>")[0]
-        assert "String should match pattern" in error
+        assert "write lower-case letters, digits and hyphens" in error
         assert 'value="Blue!"' in response.text
         assert "m1\nm2" in response.text
         assert world.services.cluster.get(TEAM, "Blue!") is None

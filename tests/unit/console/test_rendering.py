@@ -38,7 +38,9 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
         *re.findall(r"TEXTS\[['\"](\w+)['\"]\]", source),
         *(name for columns in HEADS.values() for name, _ in columns),
     }
-    prefixes = "error|code|field|group|help|option|kind|role|days|room|raise|gauge|sort|chat_role"
+    prefixes = (
+        "error|code|field|group|help|option|kind|role|days|room|raise|gauge|sort|by|chat_role"
+    )
     computed = re.compile(f"({prefixes})_")
     assert named <= set(TEXTS)
     assert {name for name in TEXTS if not computed.match(name)} <= named

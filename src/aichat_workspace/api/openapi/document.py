@@ -1,5 +1,6 @@
 """The OpenAPI document, generated once and served as bytes."""
 
+import asyncio
 import hashlib
 from functools import cache
 from typing import Any, Final
@@ -65,7 +66,11 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
 
 
 def serve_document(app: FastAPI) -> None:
-    """Serve the document at /openapi.json, without sign-in."""
+    """Serve the document at /openapi.json, without sign-in.
+
+    The first request generates it, in a thread: others would have to wait for a third of a second.
+    """
+    generating = asyncio.Lock()
 
     @cache
     def document() -> tuple[bytes, str]:
@@ -74,7 +79,8 @@ def serve_document(app: FastAPI) -> None:
 
     @app.get("/openapi.json", include_in_schema=False)
     async def read_document(request: Request) -> Response:
-        body, etag = document()
+        async with generating:  # once, for all who ask meanwhile
+            body, etag = await asyncio.to_thread(document)
         if is_unchanged(etag, request.headers.get("If-None-Match")):
             return Response(status_code=304, headers={"ETag": etag, **_PUBLIC})
         return Response(body, 200, {"ETag": etag, **_PUBLIC}, JSON)

@@ -305,9 +305,9 @@ async def watch_workspaces(
     watcher = watch.Watcher(
         services.cluster,
         scope,
-        lambda view: query.team in (None, view.team) and query.name in (None, view.name),
         services.stopping,
-        query=" ".join([f"{query.team} {query.name}", *query.paths]),
+        query.team,
+        query.name,
         fields=query.paths,
     )
     token = watch.ResumeToken.parse(last_event_id)

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from aichat_workspace.api.schemas.base import ApiModel, RequestBody, with_example
+from aichat_workspace.domain import names
 
 _EMAIL: Final = "bo@example.org"
 _INVITATION: Final = {"email": _EMAIL, "name": "Bo", "role": "user"}
@@ -25,7 +26,7 @@ class ChatInvitation(RequestBody):
 
     email: Annotated[str, StringConstraints(to_lower=True)] = Field(
         max_length=254,
-        pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$",
+        pattern=names.EMAIL_PATTERN,
         description="The address to sign in with, stored in lower case. Nothing is sent there.",
     )
     name: str = Field(

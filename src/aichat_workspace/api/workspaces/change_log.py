@@ -2,16 +2,17 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.kube.objects import Key
 
 _MAX_CHANGES: Final = 10_000
 _GATHER_SECONDS: Final = 0.05
+_MAX_SHARED: Final = 64
 
 
 class ChangeType(StrEnum):
@@ -49,8 +50,9 @@ class ChangeLog:
         self._newest: dict[Key, int] = {}
         self._dropped = 0
         self._complete_after = 0  # changes up to this version may be missing
-        self._next_change: asyncio.Future[Any] | None = None
+        self._waiters: set[asyncio.Future[None]] = set()
         self._is_gathering = False
+        self._shared: dict[Hashable, Sequence[bytes]] = {}
 
     @property
     def end(self) -> int:
@@ -74,9 +76,10 @@ class ChangeLog:
             self._newest = {
                 key: position for key, position in self._newest.items() if position >= self._dropped
             }
-        if self._next_change is not None and not self._is_gathering:
+        self._shared.clear()
+        if self._waiters and not self._is_gathering:
             self._is_gathering = True
-            self._next_change.get_loop().call_later(_GATHER_SECONDS, self._wake)
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._wake)
 
     def _supersede(self, key: Key) -> None:
         position = self._newest.get(key)
@@ -88,32 +91,44 @@ class ChangeLog:
         """Return the changes from a position on; None when it has left the log."""
         return None if position < self._dropped else self._log[position - self._dropped :]
 
+    def share(self, reader: Hashable, encode: Callable[[], Sequence[bytes]]) -> Sequence[bytes]:
+        """Return what `encode` returns, which is called once for equal readers of the same changes.
+
+        It stays in memory until there is another change, so only a few readers that differ share.
+        """
+        pieces = self._shared.get(reader)
+        if pieces is None:
+            pieces = encode()
+            if len(self._shared) < _MAX_SHARED:
+                self._shared[reader] = pieces
+        return pieces
+
     def position_after(self, version: int) -> int | None:
         """Return the position after all changes up to a version; None when the log begins later."""
         if version < self._complete_after:
             return None
         return self._dropped + bisect_right(self._log, version, key=lambda change: change.version)
 
-    def next_change(self, position: int) -> "asyncio.Future[Any]":
-        """Return a future that is done a moment after there is a change at this position.
+    async def wait_for_change(
+        self, position: int, waiter: "asyncio.Future[None] | None" = None
+    ) -> bool:
+        """Wait until a moment after there is a change at this position; return whether there is.
 
-        The moment lets changes in quick succession come together. All readers share the future,
-        since there may be a thousand: never cancel it.
+        The moment lets changes in quick succession come together. `waiter` is the reader's own, who
+        ends the wait by its result. No task is created, and nothing is shared that a cancelled
+        reader could cancel, since there may be a thousand.
         """
-        loop = asyncio.get_running_loop()
-        if self.end > position:
-            done: asyncio.Future[Any] = loop.create_future()
-            done.set_result(None)
-            return done
-        if self._next_change is None:
-            self._next_change = loop.create_future()
-        return self._next_change
-
-    async def wait_for_change(self, position: int) -> None:
-        """Wait until there is a change at this position."""
-        await asyncio.shield(self.next_change(position))
+        if self.end <= position:
+            waiter = waiter or asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+        return self.end > position
 
     def _wake(self) -> None:
-        future, self._next_change, self._is_gathering = self._next_change, None, False
-        if future is not None and not future.done():
-            future.set_result(None)
+        waiters, self._waiters, self._is_gathering = self._waiters, set(), False
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

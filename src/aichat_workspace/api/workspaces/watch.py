@@ -18,7 +18,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import orjson
 import structlog
@@ -28,6 +28,7 @@ from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.streaming import (
     HEARTBEAT,
     HEARTBEAT_SECONDS,
+    PIECE_BYTES,
     join_pieces,
     server_sent_event,
 )
@@ -85,6 +86,49 @@ class _CachedScope:
         return before != self.scope
 
 
+class _Alarm:
+    """Wakes one reader when nothing has changed for some seconds, and when the server stops.
+
+    Each of many readers sets it for every change. So its timer is not set anew each time: it rings,
+    and is set for the rest of the time.
+    """
+
+    def __init__(self, stopping: asyncio.Event, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = seconds
+        self._due = self._loop.time() + seconds
+        self._waiter: asyncio.Future[None] = self._loop.create_future()
+        self._timer = self._loop.call_at(self._due, self._ring)
+        self._stop = asyncio.ensure_future(stopping.wait())
+        self._stop.add_done_callback(lambda _: self._wake())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._stop.cancel()
+
+    def set(self) -> "asyncio.Future[None]":
+        """Return a new future, which is done when it rings."""
+        self._due = self._loop.time() + self._seconds
+        self._waiter = self._loop.create_future()
+        if self._stop.done():
+            self._wake()
+        return self._waiter
+
+    def _ring(self) -> None:
+        now = self._loop.time()
+        if now >= self._due:
+            self._wake()
+            self._due = now + self._seconds
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _wake(self) -> None:
+        if not self._waiter.done():
+            self._waiter.set_result(None)
+
+
 @dataclass(frozen=True, slots=True)
 class Watcher:
     """What one caller watches."""
@@ -93,18 +137,23 @@ class Watcher:
     """The workspaces."""
     scope: Callable[[], Awaitable[Scope]]
     """Asks what the caller may see; raises ProblemError when their token is revoked."""
-    matches: Callable[[View], bool]
-    """Whether the caller asked for a workspace."""
     stopping: asyncio.Event
     """Ends the stream."""
-    query: str = ""
-    """Identifies what `matches` matches, and the fields."""
+    team: str | None = None
+    """The only team whose workspaces are asked for."""
+    name: str | None = None
+    """The only name of workspaces that is asked for."""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     """When a quiet stream sends a heartbeat."""
     recheck_seconds: float = RECHECK_SECONDS
     """When `scope` is asked again."""
     fields: Sequence[str] = ()
     """The dotted paths of what is sent of each workspace; empty for whole workspaces."""
+
+    @property
+    def query(self) -> tuple[str | None, ...]:
+        """What is asked for: readers with the same query and scope share events."""
+        return (self.team, self.name, *self.fields)
 
     async def events(
         self, position: int | None, token: ResumeToken | None = None
@@ -115,8 +164,9 @@ class Watcher:
         """
         yield _RETRY
         try:
-            async for piece in self._events(position, token):
-                yield piece
+            with _Alarm(self.stopping, self.heartbeat_seconds) as alarm:
+                async for piece in self._stream(alarm, position, token):
+                    yield piece
         except problems.REPORTABLE_ERRORS as error:  # not allowed, or no answer
             problem = problems.as_problem(error)
             _log.info("a watch was ended", outcome=problem.status, why=problem.detail)
@@ -129,34 +179,24 @@ class Watcher:
         visible = orjson.dumps([scope.everywhere, sorted(scope.teams), self.query])
         return hashlib.blake2b(visible, digest_size=8).hexdigest()
 
-    async def _events(
-        self, position: int | None, token: ResumeToken | None
-    ) -> AsyncIterator[bytes]:
-        stopping: asyncio.Future[Any] = asyncio.create_task(self.stopping.wait())
-        try:
-            async for piece in self._stream(stopping, position, token):
-                yield piece
-        finally:
-            stopping.cancel()
-
     async def _stream(
-        self, stopping: "asyncio.Future[Any]", position: int | None, token: ResumeToken | None
+        self, alarm: _Alarm, position: int | None, token: ResumeToken | None
     ) -> AsyncIterator[bytes]:
         cached_scope = _CachedScope(self._scope, self.recheck_seconds)
         await cached_scope.has_changed()
         if token is not None and token.scope_hash != self.scope_hash(cached_scope.scope):
             position = None
         is_synced = False
-        while not stopping.done():
+        while not self.stopping.is_set():
             changes = None if position is None else self.cluster.changes.since(position)
             if position is None or changes is None:  # new, or too slow for the log
                 position = self.cluster.changes.end
-                pieces = self._snapshot_events(cached_scope.scope)
+                pieces = join_pieces(self._snapshot_events(cached_scope.scope))
             else:
+                pieces = self._change_pieces(position, changes, cached_scope.scope)
                 position += len(changes)
-                pieces = self._change_events(changes, cached_scope.scope)
             has_changed = False
-            for piece in join_pieces(pieces):
+            for piece in pieces:
                 yield piece
                 # a slow reader may have taken minutes
                 if has_changed := await cached_scope.has_changed():
@@ -165,7 +205,8 @@ class Watcher:
                 if changes is not None and not is_synced:
                     yield server_sent_event("synced", b"{}")
                 is_synced = True
-                if not await self._wait_for_change(position, stopping):
+                is_quiet = not await self.cluster.changes.wait_for_change(position, alarm.set())
+                if is_quiet and not self.stopping.is_set():
                     yield HEARTBEAT
                 has_changed = await cached_scope.has_changed()
             if has_changed:
@@ -195,7 +236,18 @@ class Watcher:
         yield server_sent_event("synced", b"{}", token)
 
     def _is_visible(self, view: View, scope: Scope) -> bool:
-        return view.team in scope and self.matches(view)
+        is_asked_for = self.team in (None, view.team) and self.name in (None, view.name)
+        return is_asked_for and view.team in scope
+
+    def _change_pieces(
+        self, position: int, changes: Sequence[Change], scope: Scope
+    ) -> Iterable[bytes]:
+        """Return the changes from a position on, encoded once for all who may see the same of them
+        and asked for the same. More than a piece is not shared, which would keep it in memory."""
+        pieces = join_pieces(self._change_events(changes, scope))
+        if sum(len(change.view.body) for change in changes if change.view) > PIECE_BYTES:
+            return pieces
+        return self.cluster.changes.share((position, scope, self.query), lambda: tuple(pieces))
 
     def _change_events(self, changes: Sequence[Change], scope: Scope) -> Iterable[bytes]:
         """Yield the last state of each workspace, in the order of versions.
@@ -213,18 +265,6 @@ class Watcher:
             is_last = index == len(visible) or visible[index][0] > version
             token = ResumeToken(version, digest) if is_last else None
             yield server_sent_event(kind, body(view, self.fields), token)
-
-    async def _wait_for_change(self, position: int, stopping: "asyncio.Future[Any]") -> bool:
-        """Wait for a change and return True, or False for a heartbeat.
-
-        It creates no task, since each of many watchers calls it for every change.
-        """
-        done, _ = await asyncio.wait(
-            {self.cluster.changes.next_change(position), stopping},
-            timeout=self.heartbeat_seconds,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        return bool(done)
 
 
 class ApiServerVersion(Protocol):

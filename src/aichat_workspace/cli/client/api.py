@@ -1,6 +1,7 @@
 """The API's client: requests, answers and streams."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aichat_workspace.cli.client import problems
 from aichat_workspace.cli.client.events import Event, parse_events, split_lines
+from aichat_workspace.cli.errors import usage_error
+from aichat_workspace.cli.render.lines import plain
 from aichat_workspace.foundation.error_text import error_text
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 EVENT_STREAM: Final = "text/event-stream"
 _ROOT: Final = "/api/v1/"
 WORKSPACES: Final = f"{_ROOT}workspaces"
+_NAME: Final = re.compile(r"[^/:.\s\x00-\x1f\x7f-\x9f][^/:\s\x00-\x1f\x7f-\x9f]*")
 _PAGE: Final = 500
 _CONNECT_SECONDS: Final = 10.0
 _REPLY_SECONDS: Final = 300.0  # a model may have to be loaded before its first word
@@ -175,9 +179,12 @@ class Api:
 
 
 def workspace_path(name: str, rest: str = "") -> str:
-    """Return the path of a workspace, and of what belongs to it."""
+    """Return the path of a workspace, and of what belongs to it. Raises CliError for a name that no
+    workspace can have, and whose path would be another one's."""
     from urllib.parse import quote
 
+    if not _NAME.fullmatch(name):
+        raise usage_error(f"{plain(name)!r} is no name of a workspace", "aichatctl list")
     return f"{WORKSPACES}/{quote(name, safe='')}{rest}"
 
 

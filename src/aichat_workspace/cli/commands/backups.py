@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from aichat_workspace.cli import waiting
-from aichat_workspace.cli.client.api import workspace_path
+from aichat_workspace.cli.client.api import Answer, workspace_path
 from aichat_workspace.cli.command import (
     DryRun,
     Name,
@@ -147,19 +147,24 @@ def restore(
     what = f"{name} was not restored"
     current = session.api.workspace(name, team, what)
     team = current.document["team"]
-    if not yes and not dry_run:
-        origin = f"backup {backup}" + (f" of {source}" if source else "")
-        session.confirm(_REPLACES.format(name=name, team=team, what=origin))
     body: dict[str, Any] = {"backup": backup, "unlisted": unlisted}
     body |= {"source": source} if source else {}
-    answer = session.api.send(
-        what,
-        "POST",
-        workspace_path(name, ":restore"),
-        query={"team": team, "dryRun": dry_run},
-        body=body,
-        if_match=current.etag,
-    )
+
+    def send(*, dry_run: bool) -> Answer:
+        return session.api.send(
+            what,
+            "POST",
+            workspace_path(name, ":restore"),
+            query={"team": team, "dryRun": dry_run},
+            body=body,
+            if_match=current.etag,
+        )
+
+    if not yes and not dry_run:
+        send(dry_run=True)  # nobody is asked about what can't be done
+        origin = f"backup {backup}" + (f" of {source}" if source else "")
+        session.confirm(_REPLACES.format(name=name, team=team, what=origin))
+    answer = send(dry_run=dry_run)
     session.notes.say(f"{name} {'would be' if dry_run else 'is being'} restored")
     if wait and not dry_run:
         with _hint(session, f"the restore of {name} goes on", f"wait {name} --for restore"):

@@ -74,6 +74,8 @@ def credentials(
     administrator is signed out everywhere.
     """
     if reset:
+        if output is not Format.TABLE:
+            raise usage_error("--reset prints no credentials, so it takes no -o", "leave -o out")
         _reset_password(session, name, team, yes=yes)
         return
     path = workspace_path(name, "/credentials")

@@ -49,3 +49,5 @@ def _change(session: Session, action: str, done: str, *, dry_run: bool) -> None:
     what = f"upgrades were not {done}"
     session.api.send(what, "POST", f"{_PATH}:{action}", query={"dryRun": dry_run})
     session.notes.say(f"upgrades {'would be' if dry_run else 'are'} {done}")
+    if action == "pause" and not dry_run:
+        session.notes.say("what has begun goes on; the rest waits for: aichatctl upgrades resume")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from aichat_workspace.cli.doctor import node_checks
-from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
+from aichat_workspace.cli.doctor.finding import Category, Finding, Severity, fix_of
 from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.server.kubectl import Kubectl
 from aichat_workspace.domain import names
@@ -31,7 +31,7 @@ def check(kubectl: Kubectl) -> Iterator[Finding]:
         missing = any("NotFound" in reason for reason in error.why)
         text = f"the kind AIChatWorkspace is not installed: {'; '.join(error.why)}"
         other = f"{error.what}: {'; '.join(error.why)}"
-        fix = _INSTALL if missing else error.fix or "kubectl cluster-info"
+        fix = _INSTALL if missing else fix_of(error, "kubectl cluster-info")
         yield _problem("AC501", text if missing else other, fix)
         if missing:
             yield _note("AC511", _NOT_CHECKED, _INSTALL)
@@ -62,7 +62,7 @@ def _asked(kubectl: Kubectl, code: str, deployment: str) -> Iterator[Finding]:
     try:
         document = kubectl.get(what, "deployment", deployment, "-n", names.SYSTEM_NAMESPACE)
     except CliError as error:
-        yield _problem(code, f"{what}: {'; '.join(error.why)}", _INSTALL)
+        yield _problem(code, f"{what}: {'; '.join(error.why)}", fix_of(error, _INSTALL))
         return
     yield replicas(code, deployment, document)
 
@@ -84,7 +84,8 @@ def _classes(kubectl: Kubectl) -> Iterator[Finding]:
         storage = kubectl.get("the StorageClasses were not read", "storageclasses")["items"]
         ingress = kubectl.get("the IngressClasses were not read", "ingressclasses")["items"]
     except CliError as error:
-        yield _note("AC504", f"{error.what}: {'; '.join(error.why)}", "ask for the role view")
+        text = f"{error.what}: {'; '.join(error.why)}"
+        yield _note("AC504", text, fix_of(error, "kubectl cluster-info"))
         return
     yield storage_class(storage)
     yield ingress_class(ingress)

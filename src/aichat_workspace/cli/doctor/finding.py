@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.lines import BLANK, Line, Span, Style, line, paragraph, plain
 from aichat_workspace.cli.render.words import count
 
@@ -60,6 +61,12 @@ class Finding:
             "fix": self.fix,
             "link": self.link,
         }
+
+
+def fix_of(error: CliError, fix: str) -> str:
+    """Return what helps where kubectl has failed: a role if it was refused, else `fix`."""
+    may_not = "ask for a role that may read it, or use the kubeconfig of who has installed it"
+    return error.fix or (may_not if error.code is ExitCode.FORBIDDEN else fix)
 
 
 _SIGNS: Final = {

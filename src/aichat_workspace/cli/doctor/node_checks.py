@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
+from aichat_workspace.cli.doctor.finding import Category, Finding, Severity, fix_of
 from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.render.words import count
 from aichat_workspace.cli.server.kubectl import Kubectl
@@ -38,7 +38,7 @@ def check(kubectl: Kubectl, *, is_installed: bool) -> Iterator[Finding]:
             settings = (platforms[0].get("spec") or {}) if platforms else {}
     except CliError as error:
         text = f"{error.what}: {'; '.join(error.why)}"
-        yield _finding(_ROOM, Severity.NOTE, text, "ask for the role view, and to read nodes")
+        yield _finding(_ROOM, Severity.NOTE, text, fix_of(error, "kubectl cluster-info"))
         return
     yield room(nodes, settings)
     images = images_of(settings)
@@ -166,7 +166,7 @@ def _pods(kubectl: Kubectl) -> Iterator[Finding]:
         managed = kubectl.get("the pods were not read", "pods", "-A", "-l", names.MANAGED_SELECTOR)
     except CliError as error:
         text = f"{error.what}: {'; '.join(error.why)}"
-        yield _finding(_PULLS, Severity.NOTE, text, "ask for the role view in every namespace")
+        yield _finding(_PULLS, Severity.NOTE, text, fix_of(error, "kubectl cluster-info"))
         return
     yield from pulls([*own["items"], *managed["items"]])
 

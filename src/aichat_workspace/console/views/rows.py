@@ -17,9 +17,9 @@ from aichat_workspace.foundation.states import STEPS, State, phase_state
 HEADS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "state": (("state", "phase"),),
     "workspace": (("workspace", "name"), ("team", "team")),
-    "age": (("age", "created"), ("sort_used", "lastActivity")),
+    "age": (("age", "created"), ("sort_used", "usedAt")),
 }
-_AGES: Final = ("created", "lastActivity")
+_AGES: Final = ("created", "usedAt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class PhaseFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class ConditionFilter:
-    """An option that filters the list by a condition."""
+class Option:
+    """An option of the form that filters and sorts the list."""
 
     value: str
     label: str
@@ -100,6 +100,17 @@ def columns(query: Mapping[str, str]) -> Mapping[str, tuple[SortLink, ...]]:
         column: tuple(_sort_link(label, field, current, rest) for label, field in heads)
         for column, heads in HEADS.items()
     }
+
+
+def sort_options(query: Mapping[str, str]) -> tuple[Option, ...]:
+    """Return every order of the list, for where it has no heads: names first, without a sort."""
+    current = query.get("sort", "name")
+    fields = [field for heads in HEADS.values() for _, field in heads]
+    orders = [order for field in fields for order in _directions(field)]
+    return tuple(
+        Option("" if order == "name" else order, TEXTS[f"by_{order}"], order == current)
+        for order in sorted(orders, key=lambda order: order != "name")
+    )
 
 
 def _sort_link(label: str, field: str, current: str, rest: Mapping[str, str]) -> SortLink:
@@ -200,7 +211,7 @@ def phase_filters(
     )
 
 
-def condition_filters(current: str) -> tuple[ConditionFilter, ...]:
+def condition_filters(current: str) -> tuple[Option, ...]:
     """Return what the list can be filtered by besides phases, with the present one."""
     known = {
         **{f"{kind}=False": words for kind, words in STEPS.items()},
@@ -213,7 +224,7 @@ def condition_filters(current: str) -> tuple[ConditionFilter, ...]:
     }
     if current:
         texts.setdefault(current, current)
-    return tuple(ConditionFilter(value, words, value == current) for value, words in texts.items())
+    return tuple(Option(value, words, value == current) for value, words in texts.items())
 
 
 def _note(document: Document, pulling: Document | None) -> str:

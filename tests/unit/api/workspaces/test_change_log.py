@@ -104,3 +104,19 @@ async def test_waiting_readers_are_woken_by_the_next_change() -> None:
     changes.add(change(1))
     await asyncio.wait_for(asyncio.gather(*readers), 30)
     await changes.wait_for_change(0)
+
+
+def test_what_a_reader_has_encoded_is_equal_readers_until_the_next_change() -> None:
+    changes = log(10, 1)
+    assert changes.share("whole", lambda: (b"1",)) == (b"1",)
+    assert changes.share("whole", lambda: (b"never encoded",)) == (b"1",)
+    assert changes.share("names", lambda: (b"name",)) == (b"name",)
+    changes.add(change(2))
+    assert changes.share("whole", lambda: (b"2",)) == (b"2",)
+
+
+def test_few_readers_that_differ_share_since_it_stays_in_memory() -> None:
+    changes = log(10, 1)
+    for number in range(200):
+        assert changes.share(number, lambda: (b"large",)) == (b"large",)
+    assert len(changes._shared) == 64

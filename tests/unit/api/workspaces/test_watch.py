@@ -1,8 +1,8 @@
 """What the stream says; how it comes through is shown against a real API server."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -12,6 +12,7 @@ from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces import change_log, watch
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.views import View, body
 from aichat_workspace.api.workspaces.watch import ResumeToken, Watcher
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import UnreachableError
@@ -45,11 +46,9 @@ class World:
         return Watcher(
             self.cluster,
             self.read_scope,
-            lambda _: True,
             self.stopping,
-            "",
-            heartbeat_seconds,
-            recheck_seconds,
+            heartbeat_seconds=heartbeat_seconds,
+            recheck_seconds=recheck_seconds,
         )
 
 
@@ -206,6 +205,82 @@ async def test_a_quiet_stream_has_heartbeats_and_ends_with_an_event(world: World
     await _until(events, "heartbeat")
     world.stopping.set()
     assert ("end", None) in await _until(events, "end")
+
+
+async def test_a_change_ends_the_quiet_time_of_no_heartbeat_and_none_is_lost(world: World) -> None:
+    """The timer of a stream is not set anew by each change, but rings at the same times."""
+    world.store.reset([], 1)
+    async with aclosing(world.watcher(heartbeat_seconds=0.2).events(0)) as events:
+        await _until(events, "synced")
+        clock = asyncio.get_running_loop().time
+        for version in range(2, 6):
+            world.store.put(resource("a", version=version))
+            await _until(events, "ADDED" if version == 2 else "MODIFIED")
+        quiet_since = clock()
+        assert [kind for kind, _ in await _until(events, "heartbeat")] == ["heartbeat"]
+        assert clock() - quiet_since >= 0.19
+        assert [kind for kind, _ in await _until(events, "heartbeat")] == ["heartbeat"]
+
+
+async def test_a_change_is_encoded_once_for_all_who_see_the_same_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.store.reset([], 1)
+    encoded: list[tuple[str, ...]] = []
+
+    def counting_body(view: View, fields: Sequence[str]) -> bytes:
+        encoded.append(tuple(fields))
+        return body(view, fields)
+
+    monkeypatch.setattr(watch, "body", counting_body)
+    whole = world.watcher()
+    names_only = replace(whole, fields=("name",))
+    others = replace(whole, name="b")
+    of_a_team = replace(whole, scope=_scope_of("elsewhere"))
+    of_no_one = replace(whole, name="None")
+    watchers = [whole, whole, whole, names_only, names_only, others, of_a_team, of_no_one]
+    async with AsyncExitStack() as stack:
+        streams = [
+            await stack.enter_async_context(aclosing(watcher.events(0))) for watcher in watchers
+        ]
+        for stream in streams:
+            await _until(stream, "synced")
+        world.store.put(resource("a", version=2))
+        texts = [await _next_event(stream) for stream in streams[:5]]
+        assert encoded == [(), ("name",)]
+        assert texts[0] == texts[1] == texts[2]
+        assert b'"spec"' in texts[0]
+        assert texts[3] == texts[4]
+        assert b'data: {"name":"a"}' in texts[3]
+        world.store.put(resource("b", version=3))
+        assert b'"name":"b"' in await _next_event(streams[5])  # and nothing of a
+        assert b'"name":"b"' in await _next_event(streams[0])
+        for stream in streams[6:]:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await _next_event(stream)
+
+
+async def test_what_is_larger_than_a_piece_stays_in_memory_for_no_one(world: World) -> None:
+    world.store.reset([], 1)
+    for number in range(2):
+        large = {"models": ["x" * 40_000]}
+        world.store.put(resource(f"a{number}", version=2 + number, spec=large))
+    async with aclosing(world.watcher().events(0)) as events:
+        await _until(events, "synced")
+    assert world.cluster.changes._shared == {}
+
+
+def _scope_of(team: str) -> Callable[[], Awaitable[Scope]]:
+    async def scope() -> Scope:
+        return Scope(everywhere=False, teams=frozenset({team}))
+
+    return scope
+
+
+async def _next_event(events: AsyncIterator[bytes]) -> bytes:
+    async with asyncio.timeout(30):
+        return await anext(events)
 
 
 async def test_a_stream_is_resumed_after_its_last_event(world: World) -> None:

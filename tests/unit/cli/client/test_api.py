@@ -29,5 +29,8 @@ def test_a_page_of_a_proxy_is_no_answer(response: httpx2.Response, code: ExitCod
 
 
 def test_a_name_never_leaves_its_place_in_a_path() -> None:
-    assert workspace_path("../me", "/logs") == "/api/v1/workspaces/..%2Fme/logs"
-    assert workspace_path("a:suspend") == "/api/v1/workspaces/a%3Asuspend"
+    assert workspace_path("a?b#c%2F", "/logs") == "/api/v1/workspaces/a%3Fb%23c%252F/logs"
+    for name in ("../me", "a:suspend", ".", ""):
+        with pytest.raises(CliError) as error:
+            workspace_path(name)
+        assert error.value.code is ExitCode.USAGE

@@ -9,8 +9,10 @@ import typer
 
 from aichat_workspace.cli import waiting
 from aichat_workspace.cli.commands import backups
+from aichat_workspace.cli.errors import ExitCode
 from aichat_workspace.cli.render import backup_runs, bring_up
 from aichat_workspace.cli.render.lines import text_of
+from aichat_workspace.cli.session import Session
 from tests.unit.cli.world import READY_STATUS, World, condition, program, with_team
 
 OLD: Final = "20261130T023000Z-0f3b9c2d"
@@ -252,3 +254,43 @@ def test_backups_that_are_overdue_after_a_good_run_are_a_problem_everywhere(worl
 def test_a_workspace_that_was_never_backed_up_has_a_dash(world: World) -> None:
     world.put()
     assert "Backed up" not in world.run("describe", "red-chat").out
+
+
+class TestWrongWords:
+    @pytest.mark.parametrize(
+        "name", ["", "../red-chat", "red-chat:suspend", "a/b", "\x1b]0;x\x07", "."]
+    )
+    @pytest.mark.parametrize("command", [("backup",), ("backups",), ("get",), ("delete", "--yes")])
+    def test_what_can_be_no_name_of_a_workspace_is_sent_nowhere(
+        self, world: World, name: str, command: tuple[str, ...]
+    ) -> None:
+        put_backups(world)
+        result = world.run(command[0], name, *command[1:])
+        assert result.code == ExitCode.USAGE
+        assert "is no name of a workspace" in result.err
+        assert "try: aichatctl list" in result.err
+        assert not set("\x1b\x07") & set(result.err)
+
+    def test_what_a_value_looks_like_is_said_in_words(self, world: World) -> None:
+        put_backups(world)
+        for arguments, words in (
+            (("restore", "red-chat", "newest", "--yes"), "a backup's name, as 2026"),
+            (("clone", "red-chat", "Blue_Chat"), "lower-case letters, digits and hyphens"),
+            (("invite-to-chat", "red-chat", "bo"), "an address, as bo@example.org"),
+        ):
+            result = world.run(*arguments)
+            assert result.code == ExitCode.FAILED
+            assert words in result.err
+            assert "pattern" not in result.err
+
+    def test_nobody_is_asked_about_a_restore_that_is_refused(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put_backups(world)
+        questions: list[str] = []
+        monkeypatch.setattr(Session, "confirm", lambda _, question: questions.append(question))
+        assert world.run("restore", "red-chat", "20200101T000000Z-00000000").code != 0
+        assert questions == []
+        assert "restore" not in world.workspace()["spec"]
+        assert world.run("restore", "red-chat", OLD).code == 0
+        assert len(questions) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from aichat_workspace.cli.errors import ExitCode
 from tests.unit.cli.world import PULLING_STATUS, READY_STATUS, World
 
 
@@ -48,6 +49,13 @@ def test_a_password_is_reset_after_a_question_and_not_shown(world: World) -> Non
     assert (result.code, result.out) == (0, "")
     assert result.err.endswith("aichatctl wait red-chat && aichatctl credentials red-chat\n")
     assert world.workspace()["spec"]["access"]["passwordReset"]
+
+
+def test_a_reset_takes_no_form_since_it_prints_no_credentials(world: World) -> None:
+    world.put()
+    result = world.run("credentials", "red-chat", "--reset", "--yes", "-o", "json")
+    assert result.code == ExitCode.USAGE
+    assert "-o" in result.err
 
 
 class TestPrompt:

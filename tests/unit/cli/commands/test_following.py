@@ -5,7 +5,8 @@ import json
 import pytest
 
 from aichat_workspace.cli import waiting
-from aichat_workspace.cli.commands.following import change_line, changed, for_output
+from aichat_workspace.cli.commands.following import Aim, change_line, changed, for_output
+from aichat_workspace.cli.errors import ExitCode
 from aichat_workspace.cli.render.lines import text_of
 from aichat_workspace.cli.terminal import Terminal
 from tests.unit.cli.conftest import Acting
@@ -124,3 +125,12 @@ class TestLogs:
         pipe = Terminal(None, None, has_colour=False)  # type: ignore[arg-type]
         assert for_output(hostile, terminal) == "red �]0;title� �2J"
         assert for_output(hostile, pipe) == hostile
+
+
+@pytest.mark.parametrize("aim", list(Aim))
+def test_a_wait_that_is_over_says_how_to_wait_on_for_the_same(world: World, aim: Aim) -> None:
+    world.put(status={**PULLING_STATUS, "isCreated": False, "conditions": []})
+    result = world.run("wait", "red-chat", "--for", aim, "--timeout", "0s")
+    assert result.code == ExitCode.TIMED_OUT, result.err
+    command = "aichatctl wait red-chat" + (f" --for {aim}" if aim is not Aim.READY else "")
+    assert f"{command} goes on waiting" in result.err

@@ -9,8 +9,10 @@ from aichat_workspace.cli.doctor.finding import (
     Finding,
     Severity,
     finding_lines,
+    fix_of,
     summary,
 )
+from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.lines import text_of
 
 ROOT = Path(__file__).parents[4]
@@ -41,3 +43,10 @@ def test_every_code_has_a_section_on_the_page() -> None:
     codes = set(re.findall(r'"(AC\d{3})"', text))
     assert len(codes) > 10
     assert codes == set(re.findall(r"^### (AC\d{3})$", (ROOT / PAGE).read_text(), re.MULTILINE))
+
+
+def test_who_was_refused_is_told_to_ask_for_a_role_and_others_what_else_helps() -> None:
+    refused = CliError("not read", code=ExitCode.FORBIDDEN)
+    assert "ask for a role" in fix_of(refused, "kubectl cluster-info")
+    assert fix_of(CliError("not read"), "kubectl cluster-info") == "kubectl cluster-info"
+    assert fix_of(CliError("not read", fix="install kubectl"), "other") == "install kubectl"

@@ -123,7 +123,7 @@ def test_when_people_last_used_it_is_said_where_it_is_known(
         ("-name", "phase", "none", "phase"),
         ("-created", "created", "ascending", "created"),
         ("created", "created", "descending", "-created"),
-        ("team", "lastActivity", "none", "-lastActivity"),
+        ("team", "usedAt", "none", "-usedAt"),
     ],
 )
 def test_a_head_sorts_by_its_column_and_then_the_other_way_round(
@@ -134,3 +134,22 @@ def test_a_head_sorts_by_its_column_and_then_the_other_way_round(
     (link,) = (link for link in links if link.field == field)
     assert (link.order, link.query) == (order, f"?team=a&sort={target}")
     assert sum(link.order != "none" for link in links) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ({}, ""),
+        ({"sort": "name"}, ""),
+        ({"sort": "-usedAt"}, "-usedAt"),
+        ({"sort": 'name"><b>'}, None),
+    ],
+)
+def test_the_form_has_every_order_and_which_one_it_is(
+    query: dict[str, str], value: str | None
+) -> None:
+    options = rows.sort_options(query)
+    assert [option.value for option in options if option.is_current] == (
+        [] if value is None else [value]
+    )
+    assert len({option.label for option in options}) == len(options) == 10

@@ -1,16 +1,17 @@
 """Turn every error into a problem document, including the framework's and unexpected ones."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api.web.requests.head_requests import has_head
@@ -114,22 +115,14 @@ def _framework_problem(request: Request, error: HTTPException) -> ProblemError:
             return ProblemError(status, "refused", str(error.detail), headers=headers)
 
 
-# Parameters that may have slashes and colons, as hf.co/a/b:c and oidc:bob.
-_WHOLE_REST: Final = re.compile(r"\{(model|member)\}")
-
-
 def _allowed_methods(request: Request) -> list[str]:
     """Return all methods of the path; the framework knows only those of its first route."""
-    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
-    for path, methods in paths.items():
-        pattern = _WHOLE_REST.sub(".+", path)
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", pattern), request.url.path):
-            return _with_head({method.upper() for method in methods}, path)
-    return _with_head({"GET"}, request.url.path)
-
-
-def _with_head(methods: set[str], path: str) -> list[str]:
-    return sorted(methods | {"HEAD"} if "GET" in methods and has_head(path) else methods)
+    routes = iter_route_contexts(request.app.routes)
+    matching = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    methods = {method for route in matching for method in route.methods or ()}
+    if "GET" in methods and has_head(request.url.path):
+        methods.add("HEAD")
+    return sorted(methods)
 
 
 @dataclass(frozen=True, slots=True)

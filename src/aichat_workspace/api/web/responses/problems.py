@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aichat_workspace.api.web.requests.request_ids import request_id
 from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.backup import BACKUP_NAME_PATTERN
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
     ApiError,
@@ -26,6 +27,13 @@ _MAX_ERRORS: Final = 20
 _TRANSIENT_STATUSES: Final = frozenset({408, 410, 429})
 # The rest of a refused body is not read, so the connection can't be used again.
 _CLOSE_CONNECTION: Final = {"Connection": "close"}
+_FORMS: Final = {
+    names.WORKSPACE_NAME_PATTERN: "write lower-case letters, digits and hyphens; begin with a "
+    "letter, and end with no hyphen",
+    names.EMAIL_PATTERN: "write an address, as bo@example.org",
+    f"^{BACKUP_NAME_PATTERN}$": "write a backup's name, as 20261201T023000Z-1a2b3c4d",
+}
+"""What texts with these patterns look like, for people."""
 _UNKNOWN_FIELD: Final = re.compile(r'unknown field "([^"]+)"')
 _IPV4: Final = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\w)"
 _IPV6: Final = r"\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\](?::\d+)?"
@@ -349,6 +357,9 @@ def path_of(location: Sequence[str | int]) -> str:
 
 def plain_message(kind: str, message: str) -> str:
     """Return pydantic's message, or a clearer one for its kind."""
+    if kind == "string_pattern_mismatch":
+        forms = (form for pattern, form in _FORMS.items() if f"'{pattern}'" in message)
+        return next(forms, message)
     return {
         "missing": "required",
         "extra_forbidden": "there is no such field; check its spelling",
