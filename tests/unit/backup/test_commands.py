@@ -320,7 +320,7 @@ def unfinish(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (damage, r"webui\.db is damaged: .*Restore another backup"),
+        (damage, r"(?s)webui\.db is damaged: .*Restore another backup"),
         (lambda folder: (folder / "webui.db").unlink(), r"has no webui\.db, so it is of no chat"),
         (unfinish, "of a time when a restore had not ended"),
     ],

@@ -26,7 +26,6 @@ VOLUME_SNAPSHOT_CLASS: Final = Resource(
 )
 DEFAULT_CLASS_ANNOTATIONS: Final = {
     STORAGE_CLASS: "storageclass.kubernetes.io/is-default-class",
-    VOLUME_SNAPSHOT_CLASS: "snapshot.storage.kubernetes.io/is-default-class",
     INGRESS_CLASS: "ingressclass.kubernetes.io/is-default-class",
 }
 """On the class that counts where none is named: "true"."""

@@ -8,8 +8,9 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.foundation.metadata import annotations
-from aichat_workspace.foundation.resource import Resource
 
+_DEFAULT_CLASS: Final = kinds.DEFAULT_CLASS_ANNOTATIONS[kinds.STORAGE_CLASS]
+_DEFAULT_SNAPSHOT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
 _OTHERS: Final = "or chooses another destination in spec.backup.destination"
 
 
@@ -51,7 +52,7 @@ def snapshot_class(
         )
     own = sorted(
         (entry for entry in snapshot_classes if entry.get("driver") == driver),
-        key=lambda entry: (not _is_default(entry, kinds.VOLUME_SNAPSHOT_CLASS), _name(entry)),
+        key=lambda entry: (not _is_default(entry, _DEFAULT_SNAPSHOT_CLASS), _name(entry)),
     )
     if own:
         return _name(own[0]), None
@@ -71,13 +72,13 @@ def _problem(message: str) -> Problem:
 def _default(storage_classes: Sequence[Manifest]) -> str:
     """Return the class of volumes that name none; the newest default counts
     (https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass)."""
-    defaults = [entry for entry in storage_classes if _is_default(entry, kinds.STORAGE_CLASS)]
+    defaults = [entry for entry in storage_classes if _is_default(entry, _DEFAULT_CLASS)]
     defaults.sort(key=lambda entry: str(entry["metadata"].get("creationTimestamp", "")))
     return _name(defaults[-1]) if defaults else ""
 
 
-def _is_default(entry: Manifest, kind: Resource) -> bool:
-    return annotations(entry).get(kinds.DEFAULT_CLASS_ANNOTATIONS[kind]) == "true"
+def _is_default(entry: Manifest, mark: str) -> bool:
+    return annotations(entry).get(mark) == "true"
 
 
 def _listed(by_name: dict[str, Manifest]) -> str:

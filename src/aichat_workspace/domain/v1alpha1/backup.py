@@ -151,6 +151,14 @@ class SnapshotStore(Schema):
     )
 
 
+class DestinationKind(StrEnum):
+    """What a destination is; its field in the settings has the same name."""
+
+    S3 = "s3"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+
+
 class BackupDestination(Schema):
     """A store that backups may go to."""
 
@@ -171,6 +179,12 @@ class BackupDestination(Schema):
         description="Namespaces of the teams that may choose it; every team when empty.",
         json_schema_extra=SET,
     )
+
+    @property
+    def kind(self) -> DestinationKind:
+        if self.s3 is not None:
+            return DestinationKind.S3
+        return DestinationKind.SNAPSHOT if self.volume is None else DestinationKind.VOLUME
 
 
 class PlatformBackup(Schema):
