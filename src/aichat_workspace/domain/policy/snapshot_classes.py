@@ -15,14 +15,14 @@ _OTHERS: Final = "or chooses another destination in spec.backup.destination"
 
 
 def snapshot_class(
-    wanted: str | None,
+    class_name: str | None,
     storage_class: str | None,
     storage_classes: Sequence[Manifest],
     snapshot_classes: Sequence[Manifest],
 ) -> tuple[str, Problem | None]:
     """Return the class's name, or why the chat's volume can't be had as snapshots.
 
-    It is the `wanted` one, or else the driver's default, or else its first by name.
+    It is the one of that name, or else the driver's default, or else its first by name.
     `storage_class` is the volume's; None for the cluster's default. There are no `snapshot_classes`
     where the cluster does not have the kind.
     """
@@ -31,9 +31,9 @@ def snapshot_class(
         volume
     )
     by_name = {_name(entry): entry for entry in snapshot_classes}
-    if wanted is not None and wanted not in by_name:
+    if class_name is not None and class_name not in by_name:
         return "", _problem(
-            f"there is no VolumeSnapshotClass {wanted!r}; there is {_listed(by_name)}; the "
+            f"there is no VolumeSnapshotClass {class_name!r}; there is {_listed(by_name)}; the "
             "platform team corrects snapshot.volumeSnapshotClassName of the destination, or "
             "creates it, with the snapshot controller and its CustomResourceDefinitions"
         )
@@ -42,12 +42,12 @@ def snapshot_class(
             f"StorageClass {volume!r} of the chat's volume is not there, so no driver is known "
             "that makes snapshots of it; the platform team creates it"
         )
-    if wanted is not None:
-        other = by_name[wanted].get("driver")
+    if class_name is not None:
+        other = by_name[class_name].get("driver")
         if other == driver:
-            return wanted, None
+            return class_name, None
         return "", _problem(
-            f"VolumeSnapshotClass {wanted!r} is of driver {other!r}, and the chat's volume "
+            f"VolumeSnapshotClass {class_name!r} is of driver {other!r}, and the chat's volume "
             f"(StorageClass {volume!r}) of {driver!r}; the platform team names a class of that one"
         )
     own = sorted(

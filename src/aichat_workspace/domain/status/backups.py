@@ -290,8 +290,8 @@ def _after_check(record: BackupRecord, run: Manifest, observed: Observed) -> Bac
         state = BackupState.DONE if is_over else state
         message = "" if is_over else "its VolumeSnapshot is still to be made"
     elif volume_snapshots.is_ready(snapshot):
-        made = volume_snapshots.moment(snapshot, run)
-        state, succeeded = BackupState.DONE, max(filter(None, (succeeded, made)))
+        moment = volume_snapshots.moment(snapshot, run)
+        state, succeeded = BackupState.DONE, max(filter(None, (succeeded, moment)))
     elif volume_snapshots.error_of(snapshot):
         state, problem = BackupState.FAILED, volume_snapshots.failure_of(snapshot)
     else:

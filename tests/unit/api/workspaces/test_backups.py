@@ -218,9 +218,9 @@ class TestBackup:
             answer = await client.post(f"{PATH}:backup")
             assert (answer.status_code, answer.json()["code"]) == (409, "no-backup-passphrase")
             assert "spec.backup.passphraseSecretName" in answer.json()["detail"]
+            assert not cluster.patches
             put_platform(cluster, SNAPSHOTS, passphrase=False)
             assert (await client.post(f"{PATH}:backup")).is_success, "snapshots need none"
-            assert not cluster.patches
 
     async def test_who_may_not_patch_the_workspace_is_refused(self) -> None:
         async with world() as (cluster, client):

@@ -266,9 +266,9 @@ class TestSnapshots:
         new = volume_snapshot("00000002", "2026-11-22T00:00:00Z", keep=1, **READY)
         name = old["metadata"]["name"]
         assert self.deleted(self.decision(workspace(backup=NIGHTLY), old, new)) == [name]
-        kept = {**new, "metadata": {**new["metadata"], "annotations": {}}}
+        seventh = volume_snapshot("00000002", "2026-11-22T00:00:00Z", keep=7, **READY)
         fewer = workspace(backup={**NIGHTLY, "keep": 1})
-        assert self.deleted(self.decision(fewer, old, kept)) == []
+        assert self.deleted(self.decision(fewer, old, seventh)) == []
         assert self.deleted(self.decision(workspace(), old, new)) == [], "spec.backup is gone"
         moved = self.decision(workspace(backup=NIGHTLY), old, new, platform=PLATFORM)
         assert self.deleted(moved) == [], "backups go elsewhere now"

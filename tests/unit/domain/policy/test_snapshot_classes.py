@@ -28,7 +28,7 @@ STORAGE = (
 
 
 @pytest.mark.parametrize(
-    ("wanted", "storage", "classes", "chosen"),
+    ("class_name", "storage", "classes", "expected"),
     [
         (None, "shared", [of_driver("a", "disk"), of_driver("b", "nfs")], "b"),
         (None, None, [of_driver("a", "disk"), of_driver("b", "nfs")], "a"),
@@ -39,13 +39,13 @@ STORAGE = (
     ids=["of the driver", "of the newest default", "its default", "the first", "the named one"],
 )
 def test_the_class_is_of_the_driver_of_the_chats_volume(
-    wanted: str | None, storage: str | None, classes: list[Manifest], chosen: str
+    class_name: str | None, storage: str | None, classes: list[Manifest], expected: str
 ) -> None:
-    assert snapshot_class(wanted, storage, STORAGE, classes) == (chosen, None)
+    assert snapshot_class(class_name, storage, STORAGE, classes) == (expected, None)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "storage", "classes", "words"),
+    ("class_name", "storage", "classes", "words"),
     [
         (None, "fast", [], "driver 'disk' of the chat's volume (StorageClass 'fast') has no"),
         (None, "fast", [of_driver("a", "nfs")], "there is a (nfs)"),
@@ -56,9 +56,9 @@ def test_the_class_is_of_the_driver_of_the_chats_volume(
     ],
 )
 def test_without_one_the_problem_names_what_is_missing_and_another_way(
-    wanted: str | None, storage: str, classes: list[Manifest], words: str
+    class_name: str | None, storage: str, classes: list[Manifest], words: str
 ) -> None:
-    name, problem = snapshot_class(wanted, storage, STORAGE, classes)
+    name, problem = snapshot_class(class_name, storage, STORAGE, classes)
     assert name == ""
     assert problem is not None
     assert problem.reason is Reason.BACKUP_SNAPSHOTS_UNSUPPORTED
