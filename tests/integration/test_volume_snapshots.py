@@ -1,0 +1,210 @@
+"""Backups that are snapshots of the chat's volume, before a real API server with the real kinds.
+
+The test plays the snapshot controller, the CSI driver and the kubelet.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from localcluster.build import modules, toolchain
+from tests.integration.conftest import (
+    SYSTEM,
+    Cluster,
+    platform,
+    restore_default_settings,
+    workspace,
+)
+from tests.integration.test_restores import condition, end, one_pod, replicas, status
+from tests.waiting import eventually
+
+NAME: Final = "snapped"
+CLIENT: Final = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+KINDS: Final = ("volumesnapshots", "volumesnapshotclasses", "volumesnapshotcontents")
+GROUP: Final = "snapshot.storage.k8s.io"
+STORAGE: Final = "snapped-disks"
+DRIVER: Final = "csi.example.org"
+SETTINGS: Final = {
+    "storageClassName": STORAGE,
+    "backup": {"destinations": [{"name": "snapshots", "snapshot": {}}]},
+}
+BACKUP: Final = {"schedule": "30 2 * * *", "keep": 1}
+STORAGE_CLASS: Final = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": STORAGE},
+    "provisioner": DRIVER,
+}
+SNAPSHOT_CLASS: Final = {
+    "apiVersion": f"{GROUP}/v1",
+    "kind": "VolumeSnapshotClass",
+    "metadata": {"name": "snapped"},
+    "driver": DRIVER,
+    "deletionPolicy": "Delete",
+}
+
+
+@contextmanager
+def snapshot_kinds(cluster: Cluster) -> Iterator[None]:
+    """The cluster has the kinds of external-snapshotter for a while, and a class."""
+    go = toolchain.ensure(lambda *_: None)
+    folder = modules.folder("csi", CLIENT, go, lambda *_: None) / "config" / "crd"
+    crds = [f"crd/{kind}.{GROUP}" for kind in KINDS]
+    for kind in KINDS:
+        cluster.kubectl("apply", "-f", str(folder / f"{GROUP}_{kind}.yaml"))
+    cluster.kubectl("wait", *crds, "--for=condition=Established", "--timeout=30s")
+    cluster.apply(SNAPSHOT_CLASS)
+    yield
+    cluster.kubectl("delete", *crds, "--timeout=60s")
+
+
+@pytest.fixture(scope="module")
+def tenant(cluster: Cluster, operator: Path) -> Iterator[str]:
+    cluster.apply(STORAGE_CLASS)
+    cluster.apply(platform(SETTINGS))
+    cluster.apply(workspace(NAME, backup=BACKUP))
+    eventually(
+        lambda: cluster.names("deployment", NAME), "the chat is there", story=operator.read_text
+    )
+    yield NAME
+    cluster.kube.delete("aiws", NAME, SYSTEM)
+    restore_default_settings(cluster)
+    cluster.kubectl("delete", "storageclass", STORAGE)
+
+
+def snapshots(cluster: Cluster) -> list[Any]:
+    items: list[Any] = cluster.get("volumesnapshots", "-n", NAME)["items"]
+    return sorted(items, key=lambda item: str(item["metadata"]["creationTimestamp"]))
+
+
+def backed_up(cluster: Cluster) -> tuple[str, str]:
+    return condition(cluster, NAME, "BackedUp")
+
+
+def listed(cluster: Cluster) -> list[str]:
+    items = status(cluster, NAME).get("backup", {}).get("items", [])
+    return [entry["name"] for entry in items]
+
+
+def answer(cluster: Cluster, snapshot: Any, **fields: Any) -> None:
+    """Say what became of a snapshot, as the snapshot controller does."""
+    cluster.kubectl(
+        *("patch", "volumesnapshot", snapshot["metadata"]["name"], "-n", NAME),
+        *("--subresource=status", "--type=merge", "-p", json.dumps({"status": fields})),
+    )
+
+
+def back_up(cluster: Cluster, request: str) -> Any:
+    """Ask for a backup, and return the snapshot that is made of it once its run has ended."""
+    before = [snapshot["metadata"]["name"] for snapshot in snapshots(cluster)]
+    cluster.apply(workspace(NAME, backup={**BACKUP, "request": request}))
+    pod = one_pod(cluster, NAME)
+    (container,) = pod["spec"]["containers"]
+    assert container["args"] == ["check"]
+    assert [entry["name"] for entry in container["env"]] == ["BACKUP_DATA", "BACKUP_SCRATCH"]
+    end(cluster, pod, 0, {"checked": 2})
+
+    def new() -> list[Any]:
+        present = snapshots(cluster)
+        return [item for item in present if item["metadata"]["name"] not in before]
+
+    eventually(lambda: len(new()) == 1, "a snapshot is made after the run")
+    return new()[0]
+
+
+def ready(cluster: Cluster, snapshot: Any) -> None:
+    moment = snapshot["metadata"]["creationTimestamp"]
+    answer(
+        cluster,
+        snapshot,
+        readyToUse=True,
+        creationTime=moment,
+        restoreSize="3Gi",
+        error=None,
+    )
+
+
+@pytest.mark.timeout(600)
+def test_backups_are_snapshots_where_the_cluster_makes_them(cluster: Cluster, tenant: str) -> None:
+    unsupported = ("False", "BackupSnapshotsUnsupported")
+    eventually(lambda: backed_up(cluster) == unsupported, "the obstacle is told")
+    assert not cluster.names("cronjob", tenant)
+    with snapshot_kinds(cluster):
+        eventually(lambda: cluster.names("cronjob", tenant), "the schedule is there by itself")
+        assert backed_up(cluster) == ("Unknown", "BackupWaiting")
+        first = back_up(cluster, "first")
+        assert first["spec"] == {
+            "source": {"persistentVolumeClaimName": f"{tenant}-openwebui"},
+            "volumeSnapshotClassName": "snapped",
+        }
+        assert first["metadata"]["labels"]["app.kubernetes.io/component"] == "backup"
+        message = "the limit of snapshots is reached"
+        answer(
+            cluster,
+            first,
+            readyToUse=False,
+            error={"message": message, "time": first["metadata"]["creationTimestamp"]},
+        )
+        eventually(
+            lambda: backed_up(cluster) == ("False", "BackupSnapshotFailed"),
+            "the driver's words are told",
+        )
+        assert message in status(cluster, tenant)["backup"]["message"]
+        assert listed(cluster) == []
+        ready(cluster, first)
+        eventually(lambda: backed_up(cluster) == ("True", "BackedUp"), "the backup counts")
+        (backup,) = listed(cluster)
+        assert status(cluster, tenant)["backup"]["items"][0]["sizeBytes"] == 3 * 1024**3
+        _restore(cluster, tenant, backup, first)
+        second = back_up(cluster, "second")
+        assert len(snapshots(cluster)) == 2, "the old one stays until the new one is ready"
+        ready(cluster, second)
+        eventually(lambda: len(snapshots(cluster)) == 1, "one stays, as spec.backup.keep says")
+        assert snapshots(cluster)[0]["metadata"]["uid"] == second["metadata"]["uid"]
+        eventually(lambda: listed(cluster) not in ([], [backup]), "the list has the new one")
+        cluster.apply(workspace(tenant))
+        eventually(lambda: not cluster.names("cronjob", tenant), "the schedule is gone")
+        eventually(lambda: cluster.rests(2), "the operator rests")
+        assert len(snapshots(cluster)) == 1, "no backup is lost by an edit"
+        cluster.apply(workspace(tenant, backup=BACKUP))
+        eventually(lambda: cluster.names("cronjob", tenant), "backups go on")
+        assert len(listed(cluster)) == 1
+    eventually(lambda: backed_up(cluster) == unsupported, "the kinds are gone again")
+    eventually(lambda: cluster.rests(2), "the operator rests")
+
+
+def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
+    other = {"backup": backup, "source": "another-one", "request": "other"}
+    cluster.apply(workspace(name, backup=BACKUP, restore=other))
+    eventually(
+        lambda: condition(cluster, name, "Restored") == ("False", "BackupOutOfReach"),
+        "another workspace's is out of reach",
+    )
+    cluster.apply(workspace(name, backup=BACKUP, restore={"backup": backup}))
+    pod = one_pod(cluster, name)
+    assert replicas(cluster, name) == 0
+    (container,) = pod["spec"]["containers"]
+    assert container["args"] == ["restore", backup, "--folder", "/restored"]
+    (mount,) = (entry for entry in container["volumeMounts"] if entry["name"] == "restored")
+    assert mount["readOnly"] is True
+    run = pod["metadata"]["ownerReferences"][0]["name"]
+    claim = cluster.get("pvc", run, "-n", name)["spec"]
+    assert claim["dataSource"] == {
+        "apiGroup": GROUP,
+        "kind": "VolumeSnapshot",
+        "name": snapshot["metadata"]["name"],
+    }
+    assert claim["resources"]["requests"]["storage"] == "3Gi"
+    assert claim["storageClassName"] == STORAGE
+    hard = cluster.get("resourcequota", name, "-n", name)["spec"]["hard"]
+    assert hard["persistentvolumeclaims"] == "3"
+    end(cluster, pod, 0, {"name": backup})
+    eventually(
+        lambda: condition(cluster, name, "Restored") == ("True", "Restored"), "it is restored"
+    )
+    eventually(lambda: replicas(cluster, name) == 1, "the chat starts")
+    eventually(lambda: run not in cluster.names("pvc", name), "the claim is gone again")
