@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from localcluster.build import modules, toolchain
+from tests.csi import SNAPSHOT_GROUP, SNAPSHOT_KINDS, definitions
 from tests.integration.conftest import (
     SYSTEM,
     Cluster,
@@ -23,9 +23,6 @@ from tests.integration.test_restores import condition, end, one_pod, replicas, s
 from tests.waiting import eventually
 
 NAME: Final = "snapped"
-CLIENT: Final = "github.com/kubernetes-csi/external-snapshotter/client/v8"
-KINDS: Final = ("volumesnapshots", "volumesnapshotclasses", "volumesnapshotcontents")
-GROUP: Final = "snapshot.storage.k8s.io"
 STORAGE: Final = "snapped-disks"
 DRIVER: Final = "csi.example.org"
 SETTINGS: Final = {
@@ -40,7 +37,7 @@ STORAGE_CLASS: Final = {
     "provisioner": DRIVER,
 }
 SNAPSHOT_CLASS: Final = {
-    "apiVersion": f"{GROUP}/v1",
+    "apiVersion": f"{SNAPSHOT_GROUP}/v1",
     "kind": "VolumeSnapshotClass",
     "metadata": {"name": "snapped"},
     "driver": DRIVER,
@@ -51,11 +48,9 @@ SNAPSHOT_CLASS: Final = {
 @contextmanager
 def snapshot_kinds(cluster: Cluster) -> Iterator[None]:
     """The cluster has the kinds of external-snapshotter for a while, and a class."""
-    go = toolchain.ensure(lambda *_: None)
-    folder = modules.folder("csi", CLIENT, go, lambda *_: None) / "config" / "crd"
-    crds = [f"crd/{kind}.{GROUP}" for kind in KINDS]
-    for kind in KINDS:
-        cluster.kubectl("apply", "-f", str(folder / f"{GROUP}_{kind}.yaml"))
+    crds = [f"crd/{kind}.{SNAPSHOT_GROUP}" for kind in SNAPSHOT_KINDS]
+    for path in definitions():
+        cluster.kubectl("apply", "-f", str(path))
     cluster.kubectl("wait", *crds, "--for=condition=Established", "--timeout=30s")
     cluster.apply(SNAPSHOT_CLASS)
     yield
@@ -194,7 +189,7 @@ def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
     run = pod["metadata"]["ownerReferences"][0]["name"]
     claim = cluster.get("pvc", run, "-n", name)["spec"]
     assert claim["dataSource"] == {
-        "apiGroup": GROUP,
+        "apiGroup": SNAPSHOT_GROUP,
         "kind": "VolumeSnapshot",
         "name": snapshot["metadata"]["name"],
     }
