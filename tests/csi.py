@@ -1,5 +1,5 @@
 """Volumes of a CSI driver, with snapshots: the upstream provisioner, snapshotter and controller,
-and a driver whose volumes are folders, as processes beside the node."""
+and a driver whose volumes are folders, as processes of this machine."""
 
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,14 @@ CLASS: Final = "folders"
 SNAPSHOT_GROUP: Final = "snapshot.storage.k8s.io"
 SNAPSHOT_KINDS: Final = ("volumesnapshots", "volumesnapshotclasses", "volumesnapshotcontents")
 _CLIENT: Final = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+_LOGS: Final = "logs"
 _END_SECONDS: Final = 30
-# The kubelet gives files to the pod's group: folders are root's.
 OBJECTS: Final[tuple[dict[str, Any], ...]] = (
     {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "CSIDriver",
         "metadata": {"name": DRIVER},
-        "spec": {"attachRequired": False, "fsGroupPolicy": "File"},
+        "spec": {"attachRequired": False},
     },
     {
         "apiVersion": "storage.k8s.io/v1",
@@ -50,41 +50,33 @@ def definitions() -> tuple[Path, ...]:
 
 
 @contextmanager
-def csi_driver(folder: Path, kubelet: Path, kubeconfig: str, node: str) -> Iterator[Path]:
-    """Run the driver and what serves it, and yield the folder with their logs.
+def csi_driver(folder: Path, kubeconfig: str) -> Iterator[None]:
+    """Run the driver and what serves it; `folder` gets its volumes, its snapshots and their logs.
 
-    `folder` has volumes and snapshots, and `kubelet` is the kubelet's own folder. The definitions
-    and `OBJECTS` have to be there.
+    The definitions and `OBJECTS` have to be there.
     """
-    plugins = kubelet / "plugins" / DRIVER
-    plugins.mkdir(parents=True, exist_ok=True)
-    socket = plugins / "csi.sock"
+    socket = folder / "csi.sock"
     cluster = (f"--kubeconfig={kubeconfig}", "--v=4")
     commands: dict[str, Sequence[str]] = {
-        "folders": (
-            f"--folder={folder}",
-            f"--socket={socket}",
-            f"--registration={kubelet / 'plugins_registry' / f'{DRIVER}-reg.sock'}",
-            f"--node={node}",
-        ),
+        "folders": (f"--folder={folder}", f"--socket={socket}"),
         "csi-provisioner": (f"--csi-address={socket}", *cluster),
         "csi-snapshotter": (f"--csi-address={socket}", *cluster),
         "snapshot-controller": cluster,
     }
-    logs = folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    (folder / _LOGS).mkdir()
     programs = {binary.name: binaries.ensure(binary, silent) for binary in binaries.CSI}
     with ExitStack() as stack:
         for name, arguments in commands.items():
-            program = programs[name] / name
-            process = stack.enter_context(_running([str(program), *arguments], logs / name))
-            if name == "folders":
-                eventually(
-                    lambda: socket.exists() or process.poll() is not None,  # noqa: B023
-                    "the driver to listen",
-                    story=(logs / name).read_text,
-                )
-        yield logs
+            command = [str(programs[name] / name), *arguments]
+            stack.enter_context(_running(command, folder / _LOGS / name))
+            eventually(socket.exists, "the driver to listen", story=lambda: story(folder))
+        yield
+
+
+def story(folder: Path) -> str:
+    """Return the last words of the driver and of what serves it."""
+    logs = sorted((folder / _LOGS).iterdir())
+    return "\n".join(f"{log.name}:\n{log.read_text()[-4000:]}" for log in logs)
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """Backups that are snapshots of the chat's volume, before a real API server with the real kinds.
 
-The test plays the snapshot controller, the CSI driver and the kubelet.
+The first test plays the snapshot controller and the CSI driver; in the second one they are real,
+and so is the backup program. Both play the kubelet.
 """
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +14,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests import csi
+from tests.chat_data import read_chat, restored, write_chat
 from tests.csi import SNAPSHOT_GROUP, SNAPSHOT_KINDS, definitions
 from tests.integration.conftest import (
     SYSTEM,
@@ -203,3 +208,118 @@ def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
     )
     eventually(lambda: replicas(cluster, name) == 1, "the chat starts")
     eventually(lambda: run not in cluster.names("pvc", name), "the claim is gone again")
+
+
+REAL: Final = "snapped-really"
+
+
+@pytest.fixture(scope="module")
+def folder(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a CSI driver whose volumes are folders of it."""
+    folder = tmp_path_factory.mktemp("csi")
+    with snapshot_kinds(cluster):
+        for manifest in (*csi.OBJECTS, csi.SNAPSHOT_CLASS):
+            cluster.apply(manifest)
+        with csi.csi_driver(folder, str(cluster.kubeconfig)):
+            yield folder
+        for manifest in csi.OBJECTS:
+            cluster.kubectl("delete", manifest["kind"], manifest["metadata"]["name"])
+
+
+@pytest.fixture
+def real_tenant(cluster: Cluster, operator: Path, folder: Path) -> Iterator[str]:
+    """A workspace whose volumes are the driver's."""
+    assert folder.exists()
+    backup = SETTINGS["backup"]
+    cluster.apply(platform({"storageClassName": csi.CLASS, "backup": backup}))
+    cluster.apply(workspace(REAL))
+    eventually(
+        lambda: volume(cluster, f"{REAL}-openwebui"), "a volume", 60, story=operator.read_text
+    )
+    yield REAL
+    cluster.kube.delete("aiws", REAL, SYSTEM)
+    cluster.kubectl("wait", f"namespace/{REAL}", "--for=delete", "--timeout=100s")
+    restore_default_settings(cluster)
+
+
+def volume(cluster: Cluster, claim: str) -> str:
+    """The volume of a claim; empty while there is none."""
+    names = cluster.names("pvc", REAL)
+    if claim not in names:
+        return ""
+    return str(cluster.get("pvc", claim, "-n", REAL)["spec"].get("volumeName") or "")
+
+
+def run_program(cluster: Cluster, folder: Path, scratch: Path) -> None:
+    """Do what the kubelet does with the pod of a run: mount its volumes, and run its program."""
+    pod = one_pod(cluster, REAL)
+    claims = {
+        entry["name"]: entry["persistentVolumeClaim"]["claimName"]
+        for entry in pod["spec"]["volumes"]
+        if "persistentVolumeClaim" in entry
+    }
+    eventually(lambda: all(volume(cluster, claim) for claim in claims.values()), "volumes", 60)
+    (container,) = pod["spec"]["containers"]
+    mounts = {
+        mount["mountPath"]: str(folder / "volumes" / volume(cluster, claims[mount["name"]]))
+        for mount in container["volumeMounts"]
+        if mount["name"] in claims
+    }
+    scratch.mkdir(exist_ok=True)
+    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    environment["BACKUP_DATA"] = mounts[environment["BACKUP_DATA"]]
+    environment["BACKUP_SCRATCH"] = str(scratch)
+    arguments = [mounts.get(argument, argument) for argument in container["args"]]
+    ran = subprocess.run(
+        [*container["command"], *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    end(cluster, pod, 0, json.loads(ran.stdout))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_data_of_a_snapshot_comes_back_by_a_real_driver(
+    cluster: Cluster, real_tenant: str, folder: Path, tmp_path: Path
+) -> None:
+    data = folder / "volumes" / volume(cluster, f"{real_tenant}-openwebui")
+    write_chat(data, "before")
+    before = read_chat(data)
+
+    def record() -> Any:
+        return status(cluster, real_tenant).get("backup") or {}
+
+    def back_up(request: str) -> None:
+        cluster.apply(workspace(real_tenant, backup={"request": request, "keep": 1}))
+        run_program(cluster, folder, tmp_path / "scratch")
+        eventually(
+            lambda: (record().get("request"), record().get("state")) == (request, "Done"),
+            "the snapshot is ready",
+            60,
+            story=lambda: csi.story(folder),
+        )
+
+    back_up("first")
+    (entry,) = record()["items"]
+    for path in ("webui.db", "vector_db/chroma.sqlite3"):
+        (data / path).unlink()
+    write_chat(data, "after")
+    wish = {"request": "first", "keep": 1}
+    restore = {"backup": entry["name"]}
+    cluster.apply(workspace(real_tenant, backup=wish, restore=restore))
+    run_program(cluster, folder, tmp_path / "scratch")
+    eventually(
+        lambda: condition(cluster, real_tenant, "Restored") == ("True", "Restored"),
+        "it is restored",
+    )
+    assert read_chat(data) == restored(before)
+    volumes = folder / "volumes"
+    eventually(lambda: len([*volumes.iterdir()]) == 2, "the volume of the restore is gone", 60)
+    back_up("second")
+    (second,) = record()["items"]
+    assert second["name"] > entry["name"]
+    snapshots = folder / "snapshots"
+    eventually(lambda: len([*snapshots.iterdir()]) == 1, "the driver has one snapshot", 60)

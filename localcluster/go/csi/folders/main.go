@@ -1,4 +1,4 @@
-// A CSI driver whose volumes are folders of the node's disk, for tests on a local node.
+// A CSI driver whose volumes are folders, for tests that play the kubelet: it mounts nothing.
 //
 // A snapshot is a copy of the folder, made file by file: it is of one moment only while nobody writes.
 // https://github.com/container-storage-interface/spec/blob/master/spec.md
@@ -6,10 +6,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"log"
 	"net"
 	"os"
@@ -18,13 +16,11 @@ import (
 	"strings"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
-	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 )
 
 const driverName = "folders.csi.localcluster"
@@ -32,53 +28,30 @@ const driverName = "folders.csi.localcluster"
 type driver struct {
 	csi.UnimplementedIdentityServer
 	csi.UnimplementedControllerServer
-	csi.UnimplementedNodeServer
-	registration.UnimplementedRegistrationServer
-	volumes, snapshots, node, socket string
+	volumes, snapshots string
 }
 
 func main() {
 	folder := flag.String("folder", "", "where volumes and snapshots are")
 	socket := flag.String("socket", "", "where the driver listens")
-	registrar := flag.String("registration", "", "the socket by which the kubelet learns of it")
-	node := flag.String("node", "", "the node's name")
 	flag.Parse()
 	d := &driver{
 		volumes:   filepath.Join(*folder, "volumes"),
 		snapshots: filepath.Join(*folder, "snapshots"),
-		node:      *node,
-		socket:    *socket,
 	}
-	for _, path := range []string{d.volumes, d.snapshots, filepath.Dir(*socket)} {
+	for _, path := range []string{d.volumes, d.snapshots} {
 		if err := os.MkdirAll(path, 0o755); err != nil {
 			log.Fatal(err)
 		}
 	}
-	failures := make(chan error)
-	go serve(*socket, failures, func(server *grpc.Server) {
-		csi.RegisterIdentityServer(server, d)
-		csi.RegisterControllerServer(server, d)
-		csi.RegisterNodeServer(server, d)
-	})
-	go serve(*registrar, failures, func(server *grpc.Server) {
-		registration.RegisterRegistrationServer(server, d)
-	})
-	log.Fatal(<-failures)
-}
-
-func serve(socket string, failures chan<- error, register func(*grpc.Server)) {
-	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		failures <- err
-		return
-	}
-	listener, err := net.Listen("unix", socket)
+	listener, err := net.Listen("unix", *socket)
 	if err != nil {
-		failures <- err
-		return
+		log.Fatal(err)
 	}
 	server := grpc.NewServer(grpc.UnaryInterceptor(logged))
-	register(server)
-	failures <- server.Serve(listener)
+	csi.RegisterIdentityServer(server, d)
+	csi.RegisterControllerServer(server, d)
+	log.Fatal(server.Serve(listener))
 }
 
 func logged(
@@ -87,24 +60,6 @@ func logged(
 	reply, err := handle(ctx, request)
 	log.Printf("%s %v: %v", info.FullMethod, request, err)
 	return reply, err
-}
-
-func (d *driver) GetInfo(
-	context.Context, *registration.InfoRequest,
-) (*registration.PluginInfo, error) {
-	return &registration.PluginInfo{
-		Type:              registration.CSIPlugin,
-		Name:              driverName,
-		Endpoint:          d.socket,
-		SupportedVersions: []string{"1.0.0"},
-	}, nil
-}
-
-func (d *driver) NotifyRegistrationStatus(
-	_ context.Context, request *registration.RegistrationStatus,
-) (*registration.RegistrationStatusResponse, error) {
-	log.Printf("registered: %v %s", request.PluginRegistered, request.Error)
-	return &registration.RegistrationStatusResponse{}, nil
 }
 
 func (d *driver) GetPluginInfo(
@@ -210,59 +165,6 @@ func (d *driver) DeleteSnapshot(
 	return &csi.DeleteSnapshotResponse{}, remove(d.snapshots, request.GetSnapshotId())
 }
 
-func (d *driver) NodeGetInfo(
-	context.Context, *csi.NodeGetInfoRequest,
-) (*csi.NodeGetInfoResponse, error) {
-	return &csi.NodeGetInfoResponse{NodeId: d.node}, nil
-}
-
-func (d *driver) NodeGetCapabilities(
-	context.Context, *csi.NodeGetCapabilitiesRequest,
-) (*csi.NodeGetCapabilitiesResponse, error) {
-	return &csi.NodeGetCapabilitiesResponse{}, nil
-}
-
-func (d *driver) NodePublishVolume(
-	_ context.Context, request *csi.NodePublishVolumeRequest,
-) (*csi.NodePublishVolumeResponse, error) {
-	source, err := inside(d.volumes, request.GetVolumeId())
-	if err != nil {
-		return nil, err
-	}
-	target := request.GetTargetPath()
-	if mounted(target) {
-		return &csi.NodePublishVolumeResponse{}, nil
-	}
-	if err := os.MkdirAll(target, 0o755); err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	if err := unix.Mount(source, target, "", unix.MS_BIND, ""); err != nil {
-		return nil, status.Errorf(codes.Internal, "mount of %s: %v", target, err)
-	}
-	if request.GetReadonly() {
-		flags := uintptr(unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY)
-		if err := unix.Mount("", target, "", flags, ""); err != nil {
-			return nil, status.Errorf(codes.Internal, "remount of %s: %v", target, err)
-		}
-	}
-	return &csi.NodePublishVolumeResponse{}, nil
-}
-
-func (d *driver) NodeUnpublishVolume(
-	_ context.Context, request *csi.NodeUnpublishVolumeRequest,
-) (*csi.NodeUnpublishVolumeResponse, error) {
-	target := request.GetTargetPath()
-	if mounted(target) {
-		if err := unix.Unmount(target, 0); err != nil {
-			return nil, status.Errorf(codes.Internal, "unmount of %s: %v", target, err)
-		}
-	}
-	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	return &csi.NodeUnpublishVolumeResponse{}, nil
-}
-
 // fill makes a folder, with what source has, whole or not at all. One that is there stays as it is.
 func fill(target, source string) error {
 	if _, err := os.Stat(target); err == nil {
@@ -298,17 +200,4 @@ func inside(folder, id string) (string, error) {
 		return "", status.Errorf(codes.InvalidArgument, "%q is no ID of this driver", id)
 	}
 	return filepath.Join(folder, id), nil
-}
-
-func mounted(path string) bool {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return false
-	}
-	for _, line := range strings.Split(string(table), "\n") {
-		if fields := strings.Fields(line); len(fields) > 4 && fields[4] == path {
-			return true
-		}
-	}
-	return false
 }
