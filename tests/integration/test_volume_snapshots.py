@@ -177,6 +177,31 @@ def test_backups_are_snapshots_where_the_cluster_makes_them(cluster: Cluster, te
     eventually(lambda: cluster.rests(2), "the operator rests")
 
 
+@pytest.mark.usefixtures("tenant")
+def test_a_destination_names_the_class_of_its_snapshots(cluster: Cluster) -> None:
+    def class_of_runs() -> list[str]:
+        runs = cluster.get("cronjobs", "-n", NAME)["items"]
+        mark = "apps.aichatworkspaces.io/volume-snapshot-class"
+        return [run["spec"]["jobTemplate"]["metadata"]["annotations"].get(mark, "") for run in runs]
+
+    def name_class(name: str) -> None:
+        destination = {"name": "snapshots", "snapshot": {"volumeSnapshotClassName": name}}
+        settings = {**SETTINGS, "backup": {"destinations": [destination]}}
+        cluster.apply(platform(settings))
+
+    with snapshot_kinds(cluster):
+        eventually(lambda: class_of_runs() == ["snapped"], "the driver's first class counts")
+        other = {**SNAPSHOT_CLASS, "metadata": {"name": "snapped-slowly"}}
+        cluster.apply(other)
+        name_class("snapped-slowly")
+        eventually(lambda: class_of_runs() == ["snapped-slowly"], "the named class counts")
+        name_class("absent")
+        eventually(lambda: class_of_runs() == [], "there are no runs")
+        assert backed_up(cluster) == ("False", "BackupSnapshotsUnsupported")
+        cluster.apply(platform(SETTINGS))
+        eventually(lambda: class_of_runs() == ["snapped"], "backups go on")
+
+
 def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
     other = {"backup": backup, "source": "another-one", "request": "other"}
     cluster.apply(workspace(name, backup=BACKUP, restore=other))
