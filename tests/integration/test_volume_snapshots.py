@@ -32,7 +32,9 @@ STORAGE: Final = "snapped-disks"
 DRIVER: Final = "csi.example.org"
 SETTINGS: Final = {
     "storageClassName": STORAGE,
-    "backup": {"destinations": [{"name": "snapshots", "snapshot": {}}]},
+    "backup": {
+        "destinations": [{"name": "snapshots", "snapshot": {"volumeSnapshotClassName": ""}}]
+    },
 }
 BACKUP: Final = {"schedule": "30 2 * * *", "keep": 1}
 STORAGE_CLASS: Final = {
@@ -197,9 +199,32 @@ def test_a_destination_names_the_class_of_its_snapshots(cluster: Cluster) -> Non
         eventually(lambda: class_of_runs() == ["snapped-slowly"], "the named class counts")
         name_class("absent")
         eventually(lambda: class_of_runs() == [], "there are no runs")
-        assert backed_up(cluster) == ("False", "BackupSnapshotsUnsupported")
+        eventually(
+            lambda: backed_up(cluster) == ("False", "BackupSnapshotsUnsupported"),
+            "the obstacle is told",
+        )
         cluster.apply(platform(SETTINGS))
         eventually(lambda: class_of_runs() == ["snapped"], "backups go on")
+
+
+@pytest.mark.usefixtures("tenant")
+@pytest.mark.parametrize(
+    ("destination", "words"),
+    [
+        ({"snapshot": {}}, "snapshot.volumeSnapshotClassName: Required value"),
+        ({}, "a destination is either s3, volume or snapshot"),
+        (
+            {"snapshot": {"volumeSnapshotClassName": ""}, "volume": {"size": "1Gi"}},
+            "a destination is either s3, volume or snapshot",
+        ),
+    ],
+    ids=["without its class", "nothing", "two"],
+)
+def test_a_destination_that_says_not_what_it_is_is_refused(
+    cluster: Cluster, destination: dict[str, Any], words: str
+) -> None:
+    settings = {"backup": {"destinations": [{"name": "snapshots", **destination}]}}
+    assert words in cluster.apply(platform(settings), check=False)
 
 
 def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:

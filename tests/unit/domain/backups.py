@@ -42,7 +42,11 @@ def _secret(**data: str) -> Manifest:
 
 PLATFORM = platform()
 SNAPSHOTS = PlatformSpec.model_validate(
-    {"backup": {"destinations": [{"name": "snapshots", "snapshot": {}}]}}
+    {
+        "backup": {
+            "destinations": [{"name": "snapshots", "snapshot": {"volumeSnapshotClassName": ""}}]
+        }
+    }
 )
 """Settings with snapshots of the chat's volume, and no Secret at all."""
 SECRETS: dict[str, Manifest] = {

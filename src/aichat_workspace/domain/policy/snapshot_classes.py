@@ -15,14 +15,14 @@ _OTHERS: Final = "or chooses another destination in spec.backup.destination"
 
 
 def snapshot_class(
-    class_name: str | None,
+    class_name: str,
     storage_class: str | None,
     storage_classes: Sequence[Manifest],
     snapshot_classes: Sequence[Manifest],
 ) -> tuple[str, Problem | None]:
     """Return the class's name, or why the chat's volume can't be had as snapshots.
 
-    It is the one of that name, or else the driver's default, or else its first by name.
+    It is the one of that name; the driver's default, or else its first by name, for none.
     `storage_class` is the volume's; None for the cluster's default. There are no `snapshot_classes`
     where the cluster does not have the kind.
     """
@@ -31,7 +31,7 @@ def snapshot_class(
         volume
     )
     by_name = {_name(entry): entry for entry in snapshot_classes}
-    if class_name is not None and class_name not in by_name:
+    if class_name and class_name not in by_name:
         return "", _problem(
             f"there is no VolumeSnapshotClass {class_name!r}; there is {_listed(by_name)}; the "
             "platform team corrects snapshot.volumeSnapshotClassName of the destination, or "
@@ -42,7 +42,7 @@ def snapshot_class(
             f"StorageClass {volume!r} of the chat's volume is not there, so no driver is known "
             "that makes snapshots of it; the platform team creates it"
         )
-    if class_name is not None:
+    if class_name:
         other = by_name[class_name].get("driver")
         if other == driver:
             return class_name, None

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
+    DNS_LABELS,
     ONE_LINE,
     SET,
     ByteSize,
@@ -143,11 +144,13 @@ class SnapshotStore(Schema):
     """Snapshots of the chat's volume, which its CSI driver makes: VolumeSnapshots in the
     workspace's namespace, which end with it."""
 
-    volume_snapshot_class_name: DnsName | None = Field(
-        default=None,
+    # Required, although it may be empty: server-side apply takes {} for null the second time.
+    volume_snapshot_class_name: Annotated[
+        str, StringConstraints(max_length=253, pattern=f"^({DNS_LABELS})?$")
+    ] = Field(
         description="Their VolumeSnapshotClass, of the driver of the chat's StorageClass; that "
-        "driver's default, or else its first by name, when left out. What becomes of a snapshot "
-        "once its VolumeSnapshot is deleted, the class's deletionPolicy says.",
+        'driver\'s default, or else its first by name, when it is empty, as "". What becomes of a '
+        "snapshot once its VolumeSnapshot is deleted, the class's deletionPolicy says.",
     )
 
 

@@ -27,7 +27,10 @@ STATUS: Final[dict[str, Any]] = {
     "backup": {"state": "Done", "request": "one", "destination": "offsite", "items": BACKUPS}
 }
 LOCAL: Final[dict[str, Any]] = {"name": "local", "volume": {"size": "10Gi"}}
-SNAPSHOTS: Final[dict[str, Any]] = {"name": "snapshots", "snapshot": {}}
+SNAPSHOTS: Final[dict[str, Any]] = {
+    "name": "snapshots",
+    "snapshot": {"volumeSnapshotClassName": ""},
+}
 DESTINATION: Final[dict[str, Any]] = {
     "name": "offsite",
     "s3": {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"},

@@ -31,7 +31,11 @@ def test_a_destination_without_a_passphrase_is_a_problem(world: World) -> None:
 
 
 def test_snapshots_need_no_passphrase(world: World) -> None:
-    world.put_platform(backup={"destinations": [{"name": "snapshots", "snapshot": {}}]})
+    world.put_platform(
+        backup={
+            "destinations": [{"name": "snapshots", "snapshot": {"volumeSnapshotClassName": ""}}]
+        }
+    )
     (finding,) = findings(world, "AC602")
     assert (finding["severity"], finding["text"]) == ("good", "backups may go to snapshots")
 

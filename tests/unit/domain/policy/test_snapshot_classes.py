@@ -30,16 +30,16 @@ STORAGE = (
 @pytest.mark.parametrize(
     ("class_name", "storage", "classes", "expected"),
     [
-        (None, "shared", [of_driver("a", "disk"), of_driver("b", "nfs")], "b"),
-        (None, None, [of_driver("a", "disk"), of_driver("b", "nfs")], "a"),
-        (None, "fast", [of_driver("a", "disk"), of_driver("b", "disk", default=True)], "b"),
-        (None, "fast", [of_driver("b", "disk"), of_driver("a", "disk")], "a"),
+        ("", "shared", [of_driver("a", "disk"), of_driver("b", "nfs")], "b"),
+        ("", None, [of_driver("a", "disk"), of_driver("b", "nfs")], "a"),
+        ("", "fast", [of_driver("a", "disk"), of_driver("b", "disk", default=True)], "b"),
+        ("", "fast", [of_driver("b", "disk"), of_driver("a", "disk")], "a"),
         ("b", "fast", [of_driver("a", "disk", default=True), of_driver("b", "disk")], "b"),
     ],
     ids=["of the driver", "of the newest default", "its default", "the first", "the named one"],
 )
 def test_the_class_is_of_the_driver_of_the_chats_volume(
-    class_name: str | None, storage: str | None, classes: list[Manifest], expected: str
+    class_name: str, storage: str | None, classes: list[Manifest], expected: str
 ) -> None:
     assert snapshot_class(class_name, storage, STORAGE, classes) == (expected, None)
 
@@ -47,16 +47,16 @@ def test_the_class_is_of_the_driver_of_the_chats_volume(
 @pytest.mark.parametrize(
     ("class_name", "storage", "classes", "words"),
     [
-        (None, "fast", [], "driver 'disk' of the chat's volume (StorageClass 'fast') has no"),
-        (None, "fast", [of_driver("a", "nfs")], "there is a (nfs)"),
-        (None, "gone", [of_driver("a", "disk")], "StorageClass 'gone' of the chat's volume is not"),
-        (None, "", [of_driver("a", "disk")], "StorageClass '' of the chat's volume is not there"),
+        ("", "fast", [], "driver 'disk' of the chat's volume (StorageClass 'fast') has no"),
+        ("", "fast", [of_driver("a", "nfs")], "there is a (nfs)"),
+        ("", "gone", [of_driver("a", "disk")], "StorageClass 'gone' of the chat's volume is not"),
+        ("", "", [of_driver("a", "disk")], "StorageClass '' of the chat's volume is not there"),
         ("b", "fast", [of_driver("a", "disk")], "there is no VolumeSnapshotClass 'b'; there is a"),
         ("a", "fast", [of_driver("a", "nfs")], "'a' is of driver 'nfs', and the chat's volume"),
     ],
 )
 def test_without_one_the_problem_names_what_is_missing_and_another_way(
-    class_name: str | None, storage: str, classes: list[Manifest], words: str
+    class_name: str, storage: str, classes: list[Manifest], words: str
 ) -> None:
     name, problem = snapshot_class(class_name, storage, STORAGE, classes)
     assert name == ""
