@@ -284,7 +284,10 @@ def real_tenant(cluster: Cluster, operator: Path, folder: Path) -> Iterator[str]
     cluster.apply(platform({"storageClassName": csi.CLASS, "backup": backup}))
     cluster.apply(workspace(REAL))
     eventually(
-        lambda: volume(cluster, f"{REAL}-openwebui"), "a volume", 60, story=operator.read_text
+        lambda: volume(cluster, f"{REAL}-openwebui"),
+        "a volume",
+        60,
+        story=lambda: csi.story(folder),
     )
     yield REAL
     cluster.kube.delete("aiws", REAL, SYSTEM)

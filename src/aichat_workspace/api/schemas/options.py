@@ -114,7 +114,12 @@ class OptionsDocument(ApiModel):
                 }
             ],
             "backupDestinations": [
-                {"name": "offsite", "description": "Another region", "isDefault": True}
+                {
+                    "name": "offsite",
+                    "description": "Another region",
+                    "kind": "s3",
+                    "isDefault": True,
+                }
             ],
         }
     )
