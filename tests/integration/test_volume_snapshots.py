@@ -248,6 +248,7 @@ def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
         "kind": "VolumeSnapshot",
         "name": snapshot["metadata"]["name"],
     }
+    assert run in claims(cluster, name)
     assert claim["resources"]["requests"]["storage"] == "3Gi"
     assert claim["storageClassName"] == STORAGE
     hard = cluster.get("resourcequota", name, "-n", name)["spec"]["hard"]
@@ -257,7 +258,7 @@ def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
         lambda: condition(cluster, name, "Restored") == ("True", "Restored"), "it is restored"
     )
     eventually(lambda: replicas(cluster, name) == 1, "the chat starts")
-    eventually(lambda: run not in cluster.names("pvc", name), "the claim is gone again")
+    eventually(lambda: run not in claims(cluster, name), "the claim is gone again")
 
 
 REAL: Final = "snapped-really"
@@ -277,7 +278,7 @@ def folder(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def real_tenant(cluster: Cluster, operator: Path, folder: Path) -> Iterator[str]:
+def real_tenant(cluster: Cluster, folder: Path) -> Iterator[str]:
     """A workspace whose volumes are the driver's."""
     assert folder.exists()
     backup = SETTINGS["backup"]
@@ -297,26 +298,29 @@ def real_tenant(cluster: Cluster, operator: Path, folder: Path) -> Iterator[str]
 
 def volume(cluster: Cluster, claim: str) -> str:
     """The volume of a claim; empty while there is none."""
-    names = cluster.names("pvc", REAL)
-    if claim not in names:
-        return ""
-    return str(cluster.get("pvc", claim, "-n", REAL)["spec"].get("volumeName") or "")
+    return claims(cluster, REAL).get(claim, "")
+
+
+def claims(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """The volumes of a namespace's claims, by the claims' names; empty while one has none."""
+    items = cluster.get("pvc", "-n", namespace)["items"]
+    return {item["metadata"]["name"]: item["spec"].get("volumeName") or "" for item in items}
 
 
 def run_program(cluster: Cluster, folder: Path, scratch: Path) -> None:
     """Do what the kubelet does with the pod of a run: mount its volumes, and run its program."""
     pod = one_pod(cluster, REAL)
-    claims = {
+    claim_names = {
         entry["name"]: entry["persistentVolumeClaim"]["claimName"]
         for entry in pod["spec"]["volumes"]
         if "persistentVolumeClaim" in entry
     }
-    eventually(lambda: all(volume(cluster, claim) for claim in claims.values()), "volumes", 60)
+    eventually(lambda: all(volume(cluster, claim) for claim in claim_names.values()), "volumes", 60)
     (container,) = pod["spec"]["containers"]
     mounts = {
-        mount["mountPath"]: str(folder / "volumes" / volume(cluster, claims[mount["name"]]))
+        mount["mountPath"]: str(folder / "volumes" / volume(cluster, claim_names[mount["name"]]))
         for mount in container["volumeMounts"]
-        if mount["name"] in claims
+        if mount["name"] in claim_names
     }
     scratch.mkdir(exist_ok=True)
     environment = {entry["name"]: entry["value"] for entry in container["env"]}
@@ -335,6 +339,7 @@ def run_program(cluster: Cluster, folder: Path, scratch: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("operator")
 def test_the_data_of_a_snapshot_comes_back_by_a_real_driver(
     cluster: Cluster, real_tenant: str, folder: Path, tmp_path: Path
 ) -> None:
