@@ -33,6 +33,7 @@ app = typer.Typer(
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 _TOOLS: Final = {
     "actionlint": binaries.ACTIONLINT,
+    **{binary.name: binary for binary in binaries.CSI},
     "dex": binaries.DEX,
     "helm": binaries.HELM,
     "helm3": binaries.HELM_3,

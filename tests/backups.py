@@ -84,6 +84,28 @@ def assert_killed_restores_are_old_or_new(folder: Path, make_store: Callable[[],
     def restore(data: Path) -> Callable[[], object]:
         return lambda: commands.restore(settings_of(data, make_store()), name)
 
+    _assert_old_or_new(folder, restore, old, new)
+
+
+def assert_killed_copies_are_old_or_new(folder: Path) -> None:
+    """Kill a restore from a folder at each step: the data is the old or the new."""
+    write_chat(folder / "source", "new")
+    new = restored(read_chat(folder / "source"))
+    write_chat(folder / "whole", "old")
+    old = read_chat(folder / "whole")
+
+    def restore(data: Path) -> Callable[[], object]:
+        return lambda: commands.restore_folder(data, "name", folder / "source")
+
+    _assert_old_or_new(folder, restore, old, new)
+
+
+def _assert_old_or_new(
+    folder: Path,
+    restore: Callable[[Path], Callable[[], object]],
+    old: dict[str, object],
+    new: dict[str, object],
+) -> None:
     outcomes = []
     steps = count_steps(restore(folder / "whole"), folder)
     for step in range(steps):

@@ -128,6 +128,18 @@ DEX: Final = GoBinary(
     f"-s -w -X main.version={_DEX}",
     programs=(Program("dex", _release(_DEX), ("version",), "Dex Version: v"),),
 )
+# Volumes and their snapshots: https://kubernetes-csi.github.io/docs/
+_SNAPSHOTTER: Final = "github.com/kubernetes-csi/external-snapshotter/v8"
+CSI: Final = tuple(
+    GoBinary(package.rpartition("/")[2], "csi", package)
+    for package in (
+        "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
+        f"{_SNAPSHOTTER}/cmd/csi-snapshotter",
+        f"{_SNAPSHOTTER}/cmd/snapshot-controller",
+        "./folders",
+    )
+)
+"""The parts that provision volumes and make snapshots, and a driver whose volumes are folders."""
 HELM: Final = GoBinary(
     "helm",
     "helm4",
@@ -185,7 +197,8 @@ def ensure(binary: GoBinary, report: Report) -> Path:
         CommandFailedError: the build failed; the message holds its last lines. A retry helps when
             it was the network.
     """
-    return provided_folder(binary.programs, report) or _ensure_built(binary, report)
+    provided = provided_folder(binary.programs, report) if binary.programs else None
+    return provided or _ensure_built(binary, report)
 
 
 def _ensure_built(binary: GoBinary, report: Report) -> Path:

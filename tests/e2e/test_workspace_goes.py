@@ -46,6 +46,11 @@ EXPLAINED = {
         for kind in ("cronjobs", "jobs")
         for verb in ("create", "patch", "delete")
     },
+    **{
+        f"{verb} snapshot.storage.k8s.io/volumesnapshots": "a cluster with snapshots of volumes"
+        for verb in ("watch", "create", "patch", "delete")
+    },
+    "watch snapshot.storage.k8s.io/volumesnapshotclasses": "a cluster with snapshots of volumes",
     "create /configmaps": "the record of the settings is made by server-side apply, too",
     "watch gateway.networking.k8s.io/gateways": "a cluster with the Gateway API",
     "watch cert-manager.io/clusterissuers": "a cluster with cert-manager",

@@ -540,6 +540,10 @@ ELSEWHERE: Final = {
         "test_backup_runs",
         "test_a_team_chooses_among_its_destinations",
     ),
+    "backup.destinations[].snapshot.volumeSnapshotClassName": (
+        "test_volume_snapshots",
+        "test_a_destination_names_the_class_of_its_snapshots",
+    ),
     "backup.destinations[].s3.secretName": (
         "test_backup_runs",
         "test_a_destination_that_can_not_be_had_is_a_condition",

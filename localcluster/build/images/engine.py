@@ -4,14 +4,13 @@ Ollama's Go module has its build file (`llama/server/CMakeLists.txt`) and patche
 sources. A Python package carries them; its version is llama.cpp's build number.
 """
 
-import json
 import re
 import shutil
 import tarfile
 from pathlib import Path
 from typing import Final
 
-from localcluster.build import packages, toolchain
+from localcluster.build import modules, packages, toolchain
 from localcluster.build.images import cache
 from localcluster.build.images.run import run_with_log
 from localcluster.build.versions import FILE, LLAMA_CPP
@@ -110,9 +109,7 @@ def _ollama_module(go: toolchain.Toolchain, report: Report) -> Path:
     Raises:
         CommandFailedError: it cannot be fetched, or needs another build of llama.cpp than ours.
     """
-    arguments = ("mod", "download", "-json", "github.com/ollama/ollama")
-    output = toolchain.fetch(go, arguments, _MODULE, toolchain.environment(go), report)
-    module = Path(json.loads(output)["Dir"])
+    module = modules.folder(_MODULE.name, "github.com/ollama/ollama", go, report)
     required = (module / "LLAMA_CPP_VERSION").read_text().strip()
     if required != LLAMA_CPP:
         raise CommandFailedError(

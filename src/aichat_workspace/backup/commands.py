@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from aichat_workspace.backup import archive, retention, swap
-from aichat_workspace.backup.data_folder import snapshot
-from aichat_workspace.backup.errors import BackupError
+from aichat_workspace.backup import archive, data_folder, retention, swap
+from aichat_workspace.backup.errors import BackupError, InvalidArchiveError
 from aichat_workspace.backup.manifest import (
     ArchivedFile,
     Manifest,
@@ -49,11 +48,7 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
         raise BackupError(
             "set BACKUP_WORKSPACE, BACKUP_CREDENTIALS and BACKUP_OPEN_WEBUI to make a backup"
         )
-    if swap.is_unfinished(settings.data):
-        raise BackupError(
-            "a restore has not ended, so the data is neither the old nor the new: run recover"
-        )
-    swap.sweep(settings.data)
+    _require_finished(settings.data)
     name = backup_name(now, token)
     _claim(settings.store, owner(settings.workspace), now)
 
@@ -72,7 +67,8 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
     # What the second raises, the first does not store.
     with settings.store.create(retention.object_name(name)) as sink, swap.unreplaced(settings.data):
         counted = _CountingSink(sink)
-        archive.write_archive(counted, snapshot(settings.data, settings.scratch), describe, sealed)
+        files = data_folder.snapshot(settings.data, settings.scratch)
+        archive.write_archive(counted, files, describe, sealed)
     try:
         removed = prune(settings.store, settings.keep, name)
         settings.store.sweep(now - _TORN_AFTER, retention.OBJECT)
@@ -80,6 +76,22 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
     except BackupError as error:
         return Backup(name, counted.size_bytes, warning=f"old backups stay: {error}")
     return Backup(name, counted.size_bytes, removed, present)
+
+
+def check(data: Path, scratch: Path) -> int:
+    """Check the databases before a snapshot of the volume, and return how many there are. What was
+    written so far is on the disk then. Raises BackupError, OSError."""
+    _require_finished(data)
+    with swap.unreplaced(data):
+        return data_folder.check(data, scratch)
+
+
+def _require_finished(data: Path) -> None:
+    if swap.is_unfinished(data):
+        raise BackupError(
+            "a restore has not ended, so the data is neither the old nor the new: run recover"
+        )
+    swap.sweep(data)
 
 
 def _claim(store: Store, workspace: str, now: datetime) -> None:
@@ -141,6 +153,24 @@ def restore(
 
     swap.replace(settings.data, name, unpack)
     return contents[0]
+
+
+def restore_folder(data: Path, name: str, folder: Path) -> int:
+    """Replace the data folder's content by that of another one, which a backup's snapshot was made
+    into, once the copy is checked; return the number of files.
+
+    The chat must not run. Raises BackupError or OSError: then the data is as it was, or that of a
+    restore that was killed before (swap.recover).
+    """
+    swap.recover(data)
+    if swap.is_unfinished(folder):
+        raise InvalidArchiveError(
+            f"backup {name} is of a time when a restore had not ended. Restore another backup"
+        )
+    _require_room(data, data_folder.size_bytes(folder))
+    counts: list[int] = []
+    swap.replace(data, name, lambda target: counts.append(data_folder.copy_data(folder, target)))
+    return counts[0]
 
 
 def _require_own(manifest: Manifest, workspace: dict[str, Any]) -> None:

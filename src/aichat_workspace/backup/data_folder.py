@@ -6,6 +6,7 @@ SQLite's own online backup (https://sqlite.org/backup.html), before the files th
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from aichat_workspace.backup.errors import DataChangedError
+from aichat_workspace.backup.durable import sync_file_system
+from aichat_workspace.backup.errors import DataChangedError, InvalidArchiveError
 from aichat_workspace.domain import names
 
 # Downloaded again by whatever needs them; `.cache` is Python packages', whose home is here.
@@ -35,6 +37,7 @@ DATABASE: Final = "webui.db"
 _INDEXES: Final = "vector_db"
 _SQLITE: Final = b"SQLite format 3\x00"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
+_OTHER_BACKUP: Final = "Restore another backup"
 _LOCK_SECONDS: Final = 60.0
 _DATABASE_MODE: Final = 0o660
 
@@ -66,6 +69,66 @@ def snapshot(data: Path, scratch: Path) -> Iterator[DataFile]:
     for folder, members in sorted(groups.items()):
         own = [path for path in databases if str(Path(path).parent) == folder]
         yield from _group_files(data, scratch, own, members, strict=folder != ".")
+
+
+def check(data: Path, scratch: Path) -> int:
+    """Copy each database to scratch space, check it there, and return how many there are; then let
+    all that was written last. Raises DataChangedError for a database that is damaged, OSError."""
+    databases = [path for path in _files(data, data) if _is_database(data, path)]
+    for path in databases:
+        with _connected(data, path) as connection:
+            for _ in _database_copy(connection, path, scratch):
+                pass
+    sync_file_system(data)
+    return len(databases)
+
+
+def size_bytes(data: Path) -> int:
+    """Return the size of the files that `copy_data` copies."""
+    return sum((data / path).stat().st_size for path in _files(data, data))
+
+
+def copy_data(data: Path, target: Path) -> int:
+    """Copy a data folder that nobody writes into an empty one, and return the number of files.
+
+    It may be as a chat left it that was stopped at any time: what its databases had begun is ended
+    or undone in the copy, as SQLite does at each start. Raises InvalidArchiveError for a database
+    that is damaged, and for a folder without a chat's; OSError.
+    """
+    files = sorted(_files(data, data))
+    databases = [path for path in files if _is_database(data, path)]
+    if DATABASE not in databases:
+        raise InvalidArchiveError(f"it has no {DATABASE}, so it is of no chat. {_OTHER_BACKUP}")
+    memory = {f"{path}-shm" for path in databases}  # made anew by whoever opens the database
+    copied = [path for path in files if path not in memory]
+    for path in copied:
+        _copy_file(data / path, target / path)
+    for path in databases:
+        _settle(target / path, path)
+    return len(copied)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as content, target.open("xb") as file:
+        shutil.copyfileobj(content, file)
+        file.flush()
+        os.fchmod(file.fileno(), os.fstat(content.fileno()).st_mode & 0o777)
+        os.fsync(file.fileno())
+
+
+def _settle(database: Path, path: str) -> None:
+    """Make a copy with its side files one whole file."""
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            (fault,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            connection.execute("PRAGMA journal_mode = DELETE")
+        if fault != "ok":
+            raise sqlite3.DatabaseError(fault)
+    except sqlite3.Error as error:
+        raise InvalidArchiveError(f"{path} is damaged: {error}. {_OTHER_BACKUP}") from error
+    with database.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _files(data: Path, folder: Path) -> Iterator[str]:

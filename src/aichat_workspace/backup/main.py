@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence, Sized
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from aichat_workspace.backup import commands, swap
 from aichat_workspace.backup.archive import Contents
 from aichat_workspace.backup.errors import BackupError
 from aichat_workspace.backup.manifest import Manifest
-from aichat_workspace.backup.settings import Settings, data_folder
+from aichat_workspace.backup.settings import Settings, data_folder, scratch_folder
 from aichat_workspace.backup.stores.store import StoredObject
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.backup import MAX_LISTED
@@ -77,6 +78,7 @@ def _parser() -> ArgumentParser:
     )
     commands_of_it = parser.add_subparsers(dest="command", required=True)
     commands_of_it.add_parser("create", help="Make a backup, and prune old ones.")
+    commands_of_it.add_parser("check", help="Check the databases before a snapshot of the volume.")
     commands_of_it.add_parser("list", help="List the whole backups, oldest first.")
     named = {
         command: commands_of_it.add_parser(command, help=text)
@@ -90,6 +92,12 @@ def _parser() -> ArgumentParser:
         command_parser.add_argument("name", help="the backup's name")
     named["restore"].add_argument(
         "--from-another-workspace", action="store_true", help="make a clone of another one's backup"
+    )
+    named["restore"].add_argument(
+        "--folder",
+        type=Path,
+        help="copy this folder, a volume that the backup's snapshot was made into, and need no "
+        "store",
     )
     named["extract"].add_argument(
         "--credentials",
@@ -117,6 +125,10 @@ def _create(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _check(environment: Mapping[str, str]) -> dict[str, Any]:
+    return {"checked": commands.check(data_folder(environment), scratch_folder(environment))}
+
+
 def _list(environment: Mapping[str, str]) -> dict[str, Any]:
     return {"backups": _listed(commands.backups(Settings.read(environment).store))}
 
@@ -130,17 +142,31 @@ def _verify(environment: Mapping[str, str], name: str) -> dict[str, Any]:
 
 
 def _restore(
-    environment: Mapping[str, str], name: str, *, from_another_workspace: bool
+    environment: Mapping[str, str], name: str, *, from_another_workspace: bool, folder: Path | None
 ) -> dict[str, Any]:
     """`replaced` is the backup that a restore which was killed before has put in place."""
-    settings = Settings.read(environment)
-    installed = swap.recover(settings.data).installed
+    data = data_folder(environment)
+    restore: Callable[[], dict[str, Any]]
+    if folder is not None:
+        restore = partial(_restore_folder, data, name, folder)
+    else:
+        settings = Settings.read(environment)
+        restore = partial(_restore_archive, settings, name, from_another_workspace)
+    installed = swap.recover(data).installed
     if installed == name:
         return {"name": name}
     try:
-        contents = commands.restore(settings, name, from_another_workspace=from_another_workspace)
+        return restore()
     except (BackupError, OSError) as error:
         return {**_failure(error), **({"replaced": installed} if installed else {})}
+
+
+def _restore_folder(data: Path, name: str, folder: Path) -> dict[str, Any]:
+    return {"name": name, "files": commands.restore_folder(data, name, folder)}
+
+
+def _restore_archive(settings: Settings, name: str, from_another_workspace: bool) -> dict[str, Any]:
+    contents = commands.restore(settings, name, from_another_workspace=from_another_workspace)
     return _summary(contents.manifest)
 
 
@@ -182,6 +208,7 @@ def _is_unfinished(command: str, environment: Mapping[str, str]) -> bool:
 
 _COMMANDS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
     "create": _create,
+    "check": _check,
     "list": _list,
     "verify": _verify,
     "restore": _restore,

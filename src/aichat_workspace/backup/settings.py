@@ -43,7 +43,7 @@ class Settings:
         return cls(
             store=read_store(environment),
             data=data_folder(environment),
-            scratch=Path(environment.get("BACKUP_SCRATCH", _SCRATCH)),
+            scratch=scratch_folder(environment),
             keep=int(keep),
             passphrase=check_passphrase(_required(environment, "BACKUP_PASSPHRASE")),
             credentials=_credentials(environment.get("BACKUP_CREDENTIALS")),
@@ -55,6 +55,11 @@ class Settings:
 def data_folder(environment: Mapping[str, str]) -> Path:
     """Return where the chat's data is."""
     return Path(environment.get("BACKUP_DATA", _DATA))
+
+
+def scratch_folder(environment: Mapping[str, str]) -> Path:
+    """Return where copies of databases may be for a while."""
+    return Path(environment.get("BACKUP_SCRATCH", _SCRATCH))
 
 
 def read_store(environment: Mapping[str, str]) -> Store:

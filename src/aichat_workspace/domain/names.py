@@ -50,6 +50,10 @@ PULL_SECRETS_ANNOTATION: Final = f"{GROUP}/pull-secrets"
 """Of a tenant's ServiceAccounts: a digest of the registries' passwords that its copies have."""
 DESTINATION_ANNOTATION: Final = f"{GROUP}/destination"
 """Of a run of the backup program: the platform's destination that it wrote to."""
+SNAPSHOT_CLASS_ANNOTATION: Final = f"{GROUP}/volume-snapshot-class"
+"""Of a run of the backup program after which the operator has a snapshot made: its class."""
+KEEP_ANNOTATION: Final = f"{GROUP}/keep"
+"""Of a VolumeSnapshot: how many are to stay once it is ready."""
 PASSWORD_RESET_ANNOTATION: Final = f"{GROUP}/password-reset"
 SECRETS_ANNOTATION: Final = f"{GROUP}/secrets"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
@@ -155,6 +159,14 @@ def backup_run(workspace: str, request: str) -> str:
 def backups(workspace: str) -> str:
     """Return the name of the claim with the workspace's backups, where they go to a volume."""
     return f"{workspace}-backups"
+
+
+def volume_snapshot(workspace: str, run_uid: str) -> str:
+    """Return the name of the VolumeSnapshot that is made after this run of the backup program.
+
+    The same run has the same one, so nothing is made twice.
+    """
+    return f"{backup(workspace)}-{hashlib.sha256(run_uid.encode()).hexdigest()[:8]}"
 
 
 def part_of(workspace: str) -> str:

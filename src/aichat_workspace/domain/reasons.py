@@ -547,6 +547,19 @@ class Reason(StrEnum):
         "The operator does not run in a pod, so it does not know the image that has its programs.",
         "Set the environment variable `BACKUP_IMAGE` where it is started.",
     )
+    BACKUP_SNAPSHOTS_UNSUPPORTED = (
+        "BackupSnapshotsUnsupported",
+        "AI0327",
+        Severity.ERROR,
+        (
+            "Its backups are to be snapshots of the chat's volume, and the cluster has no "
+            "VolumeSnapshotClass for that. There are no backups meanwhile; the chat runs."
+        ),
+        (
+            "Make one for the CSI driver of the chat's StorageClass, with the snapshot controller "
+            "and its CustomResourceDefinitions, or choose another destination."
+        ),
+    )
     CLIENT_SECRET_NOT_FOUND = (
         "ClientSecretNotFound",
         "AI0324",
@@ -990,6 +1003,30 @@ class Reason(StrEnum):
         Severity.WARNING,
         "A backup or a restore took longer than its deadline.",
         "Check whether the store answers, and how fast; the next run is made anyway.",
+    )
+    BACKUP_SNAPSHOT_FAILED = (
+        "BackupSnapshotFailed",
+        "AI0450",
+        Severity.WARNING,
+        "The cluster could not make a snapshot of the chat's volume.",
+        (
+            "Mend what the message names, as the driver's limit of snapshots or its class; the "
+            "snapshot controller tries again."
+        ),
+    )
+    BACKUP_NOT_FOUND = (
+        "BackupNotFound",
+        "AI0451",
+        Severity.WARNING,
+        "`spec.restore` names a backup whose snapshot is not there, or not ready.",
+        "Name one that `status.backup` lists, or the destination where it is.",
+    )
+    BACKUP_OUT_OF_REACH = (
+        "BackupOutOfReach",
+        "AI0452",
+        Severity.WARNING,
+        "`spec.restore` names another workspace's backup on a volume or in a snapshot.",
+        "Make a backup of that workspace in a bucket, and choose the bucket here, too.",
     )
     RESTORE_CANCELLED = (
         "RestoreCancelled",

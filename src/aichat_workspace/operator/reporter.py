@@ -184,6 +184,7 @@ def _inputs(
         is_expired=decision.is_expired,
         restore=decision.restore,
         backup_destination="" if decision.backup_problem else _destination(decision.workspace),
+        has_snapshots=decision.has_snapshots,
         backup_problem=decision.backup_problem,
     )
 

@@ -63,6 +63,8 @@ class Snapshots:
             prompts={**self.builtin_prompts, **self.caches.prompts()},
             rollout_slot=self.rollouts.slot(holder) if holder else GRANTED,
             ingress_classes=tuple(self.caches.ingress_classes.all()),
+            storage_classes=tuple(self.caches.storage_classes.all()),
+            snapshot_classes=tuple(self.caches.snapshot_classes.all()),
             clock_ahead=self.clock_ahead(),
             backup_image=self.backup_image(),
         )

@@ -2,8 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.backup import archive, commands
+from aichat_workspace.backup import archive, commands, data_folder, swap
 from aichat_workspace.backup.errors import (
     BackupError,
     DataChangedError,
@@ -24,6 +26,7 @@ from aichat_workspace.backup.stores.volume import VolumeStore
 from aichat_workspace.domain import names
 from tests.backups import (
     assert_killed_backups_are_invisible,
+    assert_killed_copies_are_old_or_new,
     assert_killed_restores_are_old_or_new,
     create,
     settings_of,
@@ -32,6 +35,7 @@ from tests.chat_data import (
     CREDENTIALS,
     WORKSPACE,
     read_chat,
+    read_rows,
     restored,
     write_chat,
     write_file,
@@ -272,3 +276,100 @@ def test_a_backup_that_is_killed_at_any_step_is_whole_or_invisible(tmp_path: Pat
 
 def test_a_restore_that_is_killed_at_any_step_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     assert_killed_restores_are_old_or_new(tmp_path, lambda: VolumeStore(tmp_path / "store"))
+
+
+def test_a_restore_from_a_folder_that_is_killed_at_any_step_leaves_the_old_or_the_new(
+    tmp_path: Path,
+) -> None:
+    assert_killed_copies_are_old_or_new(tmp_path)
+
+
+def test_a_folder_of_a_snapshot_replaces_the_data(tmp_path: Path) -> None:
+    """It is as a chat left it that was stopped in the middle: what it had committed is there."""
+    write_chat(tmp_path / "data", "old")
+    write_chat(tmp_path / "live", "hello")
+    with closing(sqlite3.connect(tmp_path / "live" / "webui.db")) as chat:
+        chat.execute("INSERT INTO chat (message) VALUES ('in the log')")
+        chat.commit()
+        chat.execute("INSERT INTO chat (message) VALUES ('never committed')")
+        shutil.copytree(tmp_path / "live", tmp_path / "snapshot")
+    before = {path: path.read_bytes() for path in (tmp_path / "snapshot").rglob("*.db*")}
+    commands.restore_folder(tmp_path / "data", "name", tmp_path / "snapshot")
+    assert read_rows(tmp_path / "data" / "webui.db") == ["hello"] * 50 + ["in the log"]
+    assert {path: path.read_bytes() for path in before} == before, "the snapshot stays as it is"
+    assert not (tmp_path / "data" / "webui.db-wal").exists(), "the copy is one file"
+    assert read_chat(tmp_path / "data") == restored(read_chat(tmp_path / "live"))
+
+
+def damage(folder: Path) -> None:
+    """Overwrite a page in the middle: what the file begins with stays that of a database."""
+    path = folder / "webui.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany("INSERT INTO chat (message) VALUES (?)", [("x" * 500,)] * 100)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+
+
+def unfinish(folder: Path) -> None:
+    (folder / names.RESTORE_STAGING).mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (damage, r"(?s)webui\.db is damaged: .*Restore another backup"),
+        (lambda folder: (folder / "webui.db").unlink(), r"has no webui\.db, so it is of no chat"),
+        (unfinish, "of a time when a restore had not ended"),
+    ],
+)
+def test_a_folder_that_is_not_whole_replaces_nothing(
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    data, folder = tmp_path / "data", tmp_path / "snapshot"
+    write_chat(data, "old")
+    write_chat(folder, "new")
+    spoil(folder)
+    before = read_chat(data)
+    with pytest.raises(InvalidArchiveError, match=message):
+        commands.restore_folder(data, "name", folder)
+    assert read_chat(data) == before
+    assert not swap.is_unfinished(data)
+
+
+def test_a_folder_needs_room_for_the_old_data_and_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_chat(tmp_path / "snapshot", "new")
+    write_chat(tmp_path / "data", "old")
+    full = shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(BackupError, match=r"10 free\. Raise spec\.storage\.openWebUI"):
+        commands.restore_folder(tmp_path / "data", "name", tmp_path / "snapshot")
+
+
+def test_a_check_finds_a_damaged_database_and_changes_nothing(settings: Settings) -> None:
+    before = read_chat(settings.data)
+    assert commands.check(settings.data, settings.scratch) == 2
+    assert read_chat(settings.data) == before
+    assert [*settings.scratch.iterdir()] == []
+    damage(settings.data)
+    with pytest.raises(DataChangedError, match=r"webui\.db can't be copied"):
+        commands.check(settings.data, settings.scratch)
+
+
+def test_a_check_lets_what_was_written_last(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(data_folder, "sync_file_system", synced.append)
+    commands.check(settings.data, settings.scratch)
+    assert synced == [settings.data]
+
+
+def test_there_is_no_check_while_a_restore_has_not_ended(settings: Settings) -> None:
+    unfinish(settings.data)
+    with pytest.raises(BackupError, match="run recover"):
+        commands.check(settings.data, settings.scratch)

@@ -1,11 +1,14 @@
 """Writes that last."""
 
+import ctypes
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from aichat_workspace.backup.durable import sync_folder, sync_tree
+from aichat_workspace.backup import durable
+from aichat_workspace.backup.durable import sync_file_system, sync_folder, sync_tree
 
 
 @pytest.fixture
@@ -37,3 +40,22 @@ def test_what_is_no_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         sync_folder(tmp_path / "file")
+
+
+def test_a_file_system_is_synced_and_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    sync_file_system(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync_file_system(tmp_path / "gone")
+
+
+def test_a_file_system_that_can_not_be_synced_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def syncfs(self, _: int) -> int:
+            ctypes.set_errno(errno.EIO)
+            return -1
+
+    monkeypatch.setattr(durable, "_LIBC", Broken())
+    with pytest.raises(OSError, match="Input/output error"):
+        sync_file_system(tmp_path)

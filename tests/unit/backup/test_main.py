@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,3 +215,19 @@ def test_an_error_is_in_the_pods_status_with_its_fix(
         "message": "there is no backup 'absent'; the newest is none",
     }
     assert "hello" not in capsys.readouterr().err
+
+
+def test_a_check_and_a_restore_from_a_folder_need_no_store(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in ("BACKUP_STORE", "BACKUP_PASSPHRASE", "BACKUP_CREDENTIALS"):
+        monkeypatch.delenv(variable)
+    assert run(capsys, "check") == {"checked": 2}
+    snapshot = data.parent / "snapshot"
+    shutil.copytree(data, snapshot)
+    before = read_chat(data)
+    (data / "webui.db").unlink()
+    name = "20261130T023000Z-0a1b2c3d"
+    result = run(capsys, "restore", name, "--folder", str(snapshot))
+    assert result == {"name": name, "files": len(restored(before))}
+    assert read_chat(data) == restored(before)

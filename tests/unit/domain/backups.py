@@ -41,6 +41,14 @@ def _secret(**data: str) -> Manifest:
 
 
 PLATFORM = platform()
+SNAPSHOTS = PlatformSpec.model_validate(
+    {
+        "backup": {
+            "destinations": [{"name": "snapshots", "snapshot": {"volumeSnapshotClassName": ""}}]
+        }
+    }
+)
+"""Settings with snapshots of the chat's volume, and no Secret at all."""
 SECRETS: dict[str, Manifest] = {
     "keys": _secret(accessKeyID="access", secretAccessKey="secret"),
     "sealing": _secret(passphrase="correct horse battery"),

@@ -130,6 +130,7 @@ def _destinations(platform: PlatformSpec, scope: Scope, team: str | None) -> Doc
         {
             "name": destination.name,
             "description": destination.description,
+            "kind": destination.kind,
             "isDefault": destination is default,
         }
         for destination in choices_of_team

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from aichat_workspace.api.schemas.base import ApiModel, with_example
+from aichat_workspace.domain.v1alpha1.backup import DestinationKind
 
 
 class IngressClassChoice(ApiModel):
@@ -58,6 +59,11 @@ class BackupDestinationChoice(ApiModel):
 
     name: str = Field(description="For spec.backup.destination.")
     description: str = Field(description="What it is for; empty for nothing said.")
+    kind: DestinationKind = Field(
+        description="A bucket (s3), a volume of each workspace, or snapshots of the chat's volume: "
+        "only a bucket has backups that other workspaces can begin with, and only snapshots need "
+        "no passphrase."
+    )
     is_default: bool = Field(
         description="Whether the backups of a workspace that names none go there; false for each "
         "without `team`."
@@ -108,7 +114,12 @@ class OptionsDocument(ApiModel):
                 }
             ],
             "backupDestinations": [
-                {"name": "offsite", "description": "Another region", "isDefault": True}
+                {
+                    "name": "offsite",
+                    "description": "Another region",
+                    "kind": "s3",
+                    "isDefault": True,
+                }
             ],
         }
     )

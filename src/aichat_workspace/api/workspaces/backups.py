@@ -196,7 +196,7 @@ class Backups:
         if place is None or problem is not None:
             detail = problem.message if problem else "there is no destination"
             raise ProblemError(409, "no-backup-destination", f"{detail}.")
-        if platform.backup.passphrase_secret_name is None:
+        if place.snapshot is None and platform.backup.passphrase_secret_name is None:
             raise ProblemError(
                 409,
                 "no-backup-passphrase",
@@ -212,14 +212,9 @@ class Backups:
 def _require_shared(place: BackupDestination, source: str, listing: View) -> None:
     """Raise ProblemError (409) where a workspace that reads from this destination can't have
     another one's backup."""
-    if place.volume is not None:
-        raise ProblemError(
-            409,
-            "backup-out-of-reach",
-            f"Destination {place.name!r} is a volume of each workspace by itself, so nothing else "
-            f"reads the backups of {source!r}. Set spec.backup.destination to one with a bucket, "
-            "and make a backup there first.",
-        )
+    if problem := backups.reach_problem(place, source, ""):
+        detail = problem.message[0].upper() + problem.message[1:]
+        raise ProblemError(409, "backup-out-of-reach", f"{detail}.")
     backed_up = (listing.document.get("status") or {}).get("backup") or {}
     other = backed_up.get("destination") if listing.name == source else None
     if other and other != place.name:

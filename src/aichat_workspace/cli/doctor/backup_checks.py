@@ -9,6 +9,7 @@ from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.workspaces import backup_problem
 from aichat_workspace.cli.session import Session
 
+_UNSEALED: Final = "snapshot"
 _ASK: Final = "ask the platform team to set spec.backup of the AIChatPlatform"
 
 
@@ -25,11 +26,16 @@ def platform(session: Session) -> Iterator[Finding]:
     if "backupDestinations" not in options:  # an earlier version of the API
         return
     destinations = [str(entry["name"]) for entry in options["backupDestinations"]]
+    sealed = [
+        str(entry["name"])
+        for entry in options["backupDestinations"]
+        if entry.get("kind") != _UNSEALED
+    ]
     if not destinations:
         text = "the platform has no place for backups: chats are not backed up"
         yield Finding("AC602", Category.PLATFORM, Severity.NOTE, text, _ASK)
-    elif not settings["hasBackupPassphrase"]:
-        text = "the platform has no passphrase for backups: none are made"
+    elif sealed and not settings["hasBackupPassphrase"]:
+        text = f"the platform has no passphrase for backups: none go to {', '.join(sealed)}"
         yield Finding("AC602", Category.PLATFORM, Severity.PROBLEM, text, _ASK)
     else:
         text = f"backups may go to {', '.join(destinations)}"

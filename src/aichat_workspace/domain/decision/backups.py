@@ -8,15 +8,19 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.jobs import has_ended
+from aichat_workspace.domain.kubernetes.kinds import VOLUME_CLAIM
 from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.restore import is_due
-from aichat_workspace.domain.policy import backups
+from aichat_workspace.domain.planning.volume_snapshots import entries, find, new_snapshot
+from aichat_workspace.domain.policy import backups, snapshot_classes
 from aichat_workspace.domain.policy.blocking import is_certain
 from aichat_workspace.domain.policy.effective_spec import has_backup_runs
 from aichat_workspace.domain.policy.secret_references import BACKUP, ReferencedSecret
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.context import Backups
+from aichat_workspace.domain.v1alpha1.backup import BackupDestination, SnapshotStore
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 
@@ -59,6 +63,12 @@ def decide_backups(workspace: Workspace, snapshot: Snapshot) -> BackupDecision:
     if place is None or problem is not None:
         is_shown = problem is not None and is_certain(problem, snapshot.unknown_settings)
         return BackupDecision(problem=problem if is_shown else None)
+    snapshot_class = ""
+    if place.snapshot is not None:
+        snapshot_class, problem = _snapshot_class(workspace, place.snapshot, snapshot)
+        if problem is not None:
+            is_shown = is_certain(problem, snapshot.unknown_settings)
+            return BackupDecision(problem=problem if is_shown else None)
     is_requested = _is_requested(workspace, snapshot)
     has_schedule = workspace.spec.backup is not None and bool(workspace.spec.backup.schedule)
     return BackupDecision(
@@ -68,8 +78,52 @@ def decide_backups(workspace: Workspace, snapshot: Snapshot) -> BackupDecision:
             team=workspace.namespace,
             resource=resource_text(workspace),
             is_requested=is_requested,
+            snapshot_class=snapshot_class,
+            new_snapshot=new_snapshot(workspace, snapshot.observed)
+            if workspace.spec.backup
+            else None,
         ),
         secret if has_schedule or is_requested or is_due(workspace) else None,
+    )
+
+
+def _snapshot_class(
+    workspace: Workspace, store: SnapshotStore, snapshot: Snapshot
+) -> tuple[str, Problem | None]:
+    name = workspace.spec.workspace_name
+    claim = snapshot.observed.objects.get(Ref(VOLUME_CLAIM.kind, name, names.openwebui(name)))
+    storage_class = (
+        claim["spec"].get("storageClassName")
+        if claim
+        else workspace.spec.storage.open_webui.storage_class_name
+        or snapshot.platform.storage_class_name
+    )
+    return snapshot_classes.snapshot_class(
+        store.volume_snapshot_class_name,
+        storage_class,
+        snapshot.storage_classes,
+        snapshot.snapshot_classes,
+    )
+
+
+def restore_problem(
+    workspace: Workspace, place: BackupDestination, observed: Observed
+) -> Problem | None:
+    """Return why spec.restore can't be carried out from this destination, as far as is seen."""
+    target, name = workspace.spec.restore, workspace.spec.workspace_name
+    if target is None:
+        return None
+    if problem := backups.reach_problem(place, target.source, name):
+        return problem
+    if place.snapshot is None or find(target.backup, observed) is not None:
+        return None
+    newest = next((entry.name for entry in entries(observed)), "none")
+    return Problem(
+        Reason.BACKUP_NOT_FOUND,
+        f"namespace {name!r} has no VolumeSnapshot for backup {target.backup!r} that is ready; the "
+        f"newest is {newest}; correct spec.restore.backup, or spec.backup.destination if it is "
+        "elsewhere",
+        "spec.restore.backup",
     )
 
 

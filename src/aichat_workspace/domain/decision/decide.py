@@ -12,6 +12,7 @@ from aichat_workspace.domain.decision.backups import (
     decide_backups,
     image_problem,
     resource_text,
+    restore_problem,
 )
 from aichat_workspace.domain.decision.decisions import (
     Decision,
@@ -40,6 +41,7 @@ from aichat_workspace.domain.decision.steps import (
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.kubernetes.quota import with_room_of
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
+from aichat_workspace.domain.planning import volume_snapshots
 from aichat_workspace.domain.planning.actions import Action, Delete
 from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.pod_change import (
@@ -53,6 +55,7 @@ from aichat_workspace.domain.planning.repairs import repairs
 from aichat_workspace.domain.planning.restore import (
     RestorePlan,
     is_cancelled,
+    is_due,
     outdated_requests,
     plan_restore,
     with_running_restore,
@@ -62,6 +65,7 @@ from aichat_workspace.domain.planning.secret_copies import (
     recorded_copies,
     with_record,
 )
+from aichat_workspace.domain.planning.volume_snapshots import restored_volume
 from aichat_workspace.domain.policy import backups, effective_spec, limits, sign_in, size_classes
 from aichat_workspace.domain.policy.backups import with_destination
 from aichat_workspace.domain.policy.blocking import (
@@ -186,7 +190,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     restore = plan_restore(
         workspace,
         snapshot.observed,
-        _obstacle_to_runs(of_backups, problems, blocked),
+        _obstacle_to_runs(of_backups, problems, blocked)
+        or _obstacle_to_restore(of_backups, workspace, snapshot),
         next(iter(problems), None) if blocked & _USED_BY_RUNS else image_problem(snapshot),
     )
     objects = partial(
@@ -225,6 +230,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
                     *outdated_requests(workspace, observed, stops_chat=restore.stops_chat),
                 )
             ),
+            *(volume_snapshots.pruned(observed) if _prunes(workspace, of_backups) else ()),
             *plan(body, desired, observed, blocked, refused_host, exceptions),
         )
     return Provision(
@@ -250,6 +256,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         credentials=credentials,
         obstacle=obstacle,
         backup_destination=of_backups.destination,
+        has_snapshots=of_backups.backups is not None and of_backups.backups.snapshot is not None,
         backup_problem=of_backups.problem,
         restore=restore,
     )
@@ -265,8 +272,26 @@ def _with_restore(
         return Backups(None, image, team, resource_text(workspace), restore=restore.run)
     if backups is None:
         return None
-    is_requested = backups.is_requested and not restore.stops_chat
-    return replace(backups, restore=restore.run, is_requested=is_requested)
+    name, target = workspace.spec.workspace_name, workspace.spec.restore
+    restored = None
+    if backups.snapshot and restore.copies_from and target:
+        size = effective_spec.openwebui_share(workspace.spec, snapshot.platform).storage
+        volume = restored_volume(name, target.backup, snapshot.observed, size)
+        restored = (restore.copies_from, volume)
+    return replace(
+        backups,
+        restore=restore.run,
+        is_requested=backups.is_requested and not restore.stops_chat,
+        # What is written meanwhile is of no one time.
+        new_snapshot=None if restore.stops_chat else backups.new_snapshot,
+        restored=restored,
+    )
+
+
+def _prunes(workspace: Workspace, of_backups: BackupDecision) -> bool:
+    """Whether old snapshots go: not without spec.backup, and not while one may be restored."""
+    has_snapshots = of_backups.backups is not None and of_backups.backups.snapshot is not None
+    return has_snapshots and workspace.spec.backup is not None and not is_due(workspace)
 
 
 def _obstacle_to_runs(
@@ -278,6 +303,13 @@ def _obstacle_to_runs(
     if blocked & _USED_BY_RUNS or of_backups.backups is None:
         return next(iter(problems), None)
     return None
+
+
+def _obstacle_to_restore(
+    of_backups: BackupDecision, workspace: Workspace, snapshot: Snapshot
+) -> Problem | None:
+    place = of_backups.backups.destination if of_backups.backups else None
+    return restore_problem(workspace, place, snapshot.observed) if place else None
 
 
 def _platform_metadata(snapshot: Snapshot) -> Metadata:

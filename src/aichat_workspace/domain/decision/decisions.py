@@ -70,6 +70,8 @@ class Provision:
     """Which of the actions may put back what others changed."""
     backup_destination: str = ""
     """Where backups go; empty for nowhere."""
+    has_snapshots: bool = False
+    """Whether backups are snapshots of the chat's volume."""
     backup_problem: Problem | None = None
     """Why no backup can be made. Nothing else depends on it."""
     restore: RestorePlan | None = None

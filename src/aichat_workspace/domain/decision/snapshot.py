@@ -40,6 +40,9 @@ class Snapshot:
     rollout_slot: RolloutSlot = GRANTED
     """Whether the workspace may change its pods if the platform asks for other ones."""
     ingress_classes: tuple[Manifest, ...] = ()
+    storage_classes: tuple[Manifest, ...] = ()
+    snapshot_classes: tuple[Manifest, ...] = ()
+    """Its VolumeSnapshotClasses; none where the cluster does not have the kind."""
     clock_ahead: timedelta | None = timedelta()
     """How far the operator's clock is ahead of the API server's; None while that is unknown."""
     config_maps: Mapping[str, Manifest] = field(default_factory=dict)

@@ -18,6 +18,12 @@ VOLUME_CLAIM: Final = Resource("", "v1", "PersistentVolumeClaim", "persistentvol
 CONFIG_MAP: Final = Resource("", "v1", "ConfigMap", "configmaps")
 INGRESS_CLASS: Final = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
 STORAGE_CLASS: Final = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
+VOLUME_SNAPSHOT: Final = Resource(
+    "snapshot.storage.k8s.io", "v1", "VolumeSnapshot", "volumesnapshots"
+)
+VOLUME_SNAPSHOT_CLASS: Final = Resource(
+    "snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass", "volumesnapshotclasses", False
+)
 DEFAULT_CLASS_ANNOTATIONS: Final = {
     STORAGE_CLASS: "storageclass.kubernetes.io/is-default-class",
     INGRESS_CLASS: "ingressclass.kubernetes.io/is-default-class",
@@ -55,7 +61,10 @@ TENANT_KINDS: Final = (
     JOB,
     Resource("networking.k8s.io", "v1", "Ingress", "ingresses"),
     HTTP_ROUTE,
+    VOLUME_SNAPSHOT,
 )
+OPTIONAL_TENANT_KINDS: Final = frozenset({HTTP_ROUTE, VOLUME_SNAPSHOT})
+"""Those that a cluster may not have."""
 # A tenant's Secret is written but never listed or watched: the operator may not read it.
 WATCHED_TENANT_KINDS: Final = tuple(kind for kind in TENANT_KINDS if kind is not SECRET)
 WORKLOAD_KINDS: Final = frozenset({"StatefulSet", "Deployment"})

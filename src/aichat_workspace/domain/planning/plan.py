@@ -17,7 +17,13 @@ from aichat_workspace.domain.kubernetes.field_ownership import (
     withdrawn_metadata,
 )
 from aichat_workspace.domain.kubernetes.jobs import is_controlled
-from aichat_workspace.domain.kubernetes.kinds import JOB, JOB_KINDS, ROUTE_KINDS, WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.kinds import (
+    JOB,
+    JOB_KINDS,
+    ROUTE_KINDS,
+    VOLUME_SNAPSHOT,
+    WORKLOAD_KINDS,
+)
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning import volume_claims
@@ -193,8 +199,10 @@ def _obsolete(
 def _stays(reference: Ref, manifest: Manifest, exceptions: Exceptions) -> bool:
     """Whether an object that is no longer desired is not the operator's to delete.
 
-    A CronJob's Jobs end with it, and a volume with backups outlives spec.backup.
+    A CronJob's Jobs end with it, and what has backups outlives spec.backup.
     """
+    if reference.kind == VOLUME_SNAPSHOT.kind:
+        return True
     if reference.kind == JOB.kind:
         return exceptions.keeps_runs or is_controlled(manifest)
     is_claim = reference.kind == volume_claims.CLAIM
@@ -245,8 +253,8 @@ def _object(desired: Manifest, observed: Observed, exceptions: Exceptions) -> tu
     current = observed.objects.get(ref(desired))
     if current is None:
         return (_apply(desired),)
-    if desired["kind"] == JOB.kind:
-        return ()  # it runs, or has run: its pod template can't be changed
+    if desired["kind"] in (JOB.kind, VOLUME_SNAPSHOT.kind):
+        return ()  # it is made once, and can't be changed
     if is_deleting(current):
         return ()  # its end is an event, and the event brings the next reconcile
     return (

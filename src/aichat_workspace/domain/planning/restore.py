@@ -7,7 +7,7 @@ new data is in place (backup/swap.py).
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,6 +18,7 @@ from aichat_workspace.domain.kubernetes.job_ends import JobState
 from aichat_workspace.domain.kubernetes.jobs import is_controlled, pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
 from aichat_workspace.domain.kubernetes.pods import has_node, is_over
+from aichat_workspace.domain.planning import volume_snapshots
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.run_ends import (
     failure_of,
@@ -52,9 +53,11 @@ class RestorePlan:
     run: DataRun | None = None
     """The Job to make now. The record is stored before."""
     obsolete: tuple[Manifest, ...] = ()
-    """Jobs to delete."""
+    """Jobs to delete, and snapshots that failed."""
     problem: Problem | None = None
     """Why spec.restore is not begun."""
+    copies_from: str = ""
+    """The Job of spec.restore that is to be made now, or was: what it reads stays until its end."""
     is_given_up: bool = False
     """The chat starts although a Job was made, of which nothing ran. A pod of it may be unseen."""
     lacks_data: bool = False
@@ -104,7 +107,16 @@ def plan_restore(
     """
     if workspace.spec.restore is None:
         obstacle = obstacle_to_recovery
-    return _with_stall(_next_step(workspace, observed, obstacle))
+    plan = _with_stall(_next_step(workspace, observed, obstacle))
+    return replace(plan, copies_from=_reading_run(workspace, plan))
+
+
+def _reading_run(workspace: Workspace, plan: RestorePlan) -> str:
+    target, record = workspace.spec.restore, plan.record
+    if target is None or record is None or record.state is not BackupState.RUNNING:
+        return ""
+    run = _restore(workspace.spec.workspace_name, target).name
+    return run if record.run == run else ""
 
 
 def is_cancelled(workspace: Workspace) -> bool:
@@ -189,10 +201,24 @@ def _carry_out(
     if others or waits_for:
         message = f"waits for {waits_for or 'an earlier Job of it'} to end"
         return RestorePlan(_with_message(record, message), True, obsolete=obsolete)
+    if snapshots := volume_snapshots.unfinished(observed):
+        return _await_snapshots(record, snapshots)
     if obstacle:
         return RestorePlan(record, True, problem=obstacle)
     record = record.model_copy(update={"run": run.name})
     return RestorePlan(_with_message(record, f"Job {run.name} is made"), True, run)
+
+
+def _await_snapshots(record: RestoreRecord, snapshots: Sequence[Manifest]) -> RestorePlan:
+    """Wait until the backups that were asked for have the data of before. One that failed is
+    deleted, for it is tried again at any time."""
+    obsolete = tuple(
+        snapshot
+        for snapshot in snapshots
+        if volume_snapshots.error_of(snapshot) and not is_deleting(snapshot)
+    )
+    message = f"waits for VolumeSnapshot {_name(snapshots[0])} to be made, or gone"
+    return RestorePlan(_with_message(record, message), True, obsolete=obsolete)
 
 
 def _at_rest(workspace: Workspace, observed: Observed, record: RestoreRecord | None) -> RestorePlan:

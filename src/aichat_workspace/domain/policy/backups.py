@@ -104,7 +104,12 @@ def with_destination(workspace: Workspace, platform: PlatformSpec) -> Workspace:
 def resolve_secret(
     target: BackupDestination, settings: PlatformBackup, find_secret: FindObject
 ) -> tuple[ReferencedSecret | None, Problem | None]:
-    """Return what a run may use of the platform's Secrets, by its variables, or what is missing."""
+    """Return what a run may use of the platform's Secrets, by its variables, or what is missing.
+
+    Neither before a snapshot, which needs no Secret.
+    """
+    if target.snapshot is not None:
+        return None, None
     name = settings.passphrase_secret_name
     if name is None:
         return None, Problem(
@@ -130,6 +135,20 @@ def resolve_secret(
         target.s3.secret_name, field, keys, find_secret(target.s3.secret_name)
     )
     return (None, problem) if problem else (ReferencedSecret("Opaque", data | store_keys), None)
+
+
+def reach_problem(target: BackupDestination, source: str | None, own_name: str) -> Problem | None:
+    """Return why a workspace can't restore the backup of another one, whose name is `source`."""
+    if target.s3 is not None or source is None or source == own_name:
+        return None
+    kind = "a volume" if target.volume is not None else "snapshots"
+    return Problem(
+        Reason.BACKUP_OUT_OF_REACH,
+        f"destination {target.name!r} is {kind} of each workspace by itself, in its own namespace, "
+        f"so nothing else reads the backups of {source!r}; set spec.backup.destination to one with "
+        "a bucket, and make a backup there first",
+        "spec.restore.source",
+    )
 
 
 def _data(

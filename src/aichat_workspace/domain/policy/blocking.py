@@ -87,6 +87,7 @@ _SETTINGS_OF_REASONS: Final = {
     Reason.BACKUP_DESTINATION_NOT_FOUND: frozenset({"backup"}),
     Reason.BACKUP_DESTINATION_NOT_ALLOWED: frozenset({"backup"}),
     Reason.BACKUP_SECRET_NOT_FOUND: frozenset({"backup"}),
+    Reason.BACKUP_SNAPSHOTS_UNSUPPORTED: frozenset({"backup", "storageClassName"}),
     Reason.SIGN_IN_INCOMPLETE: frozenset({"signIn"}),
     Reason.SIGN_IN_NOT_ALLOWED: frozenset({"allowed", "signIn"}),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.kinds import VOLUME_SNAPSHOT
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.effective_spec import BackupShare
@@ -16,6 +17,8 @@ from aichat_workspace.domain.render.context import (
     OPENWEBUI,
     Backups,
     DataRun,
+    NewSnapshot,
+    RestoredVolume,
     Tenant,
     container_security,
     env,
@@ -28,6 +31,7 @@ from aichat_workspace.domain.v1alpha1.backup import VolumeStore
 PROGRAM: Final = "aichat-workspace-backup"
 _CREDENTIALS: Final = "/credentials"
 _VOLUME: Final = "/backups"
+_RESTORED: Final = "/restored"
 _TEMPORARY: Final = "/tmp"  # noqa: S108  (a mount of its own)
 _FOLDERS: Final = {"BACKUP_DATA": DATA, "BACKUP_SCRATCH": _TEMPORARY}
 # The longest time that a run may take: 300 GB at 20 MB a second need four hours.
@@ -48,8 +52,12 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
         return
     if volume := backups.volume:
         yield _claim(tenant, volume)
+    if backups.restored:
+        yield _restored_claim(tenant, *backups.restored)
     if backups.restore:
         yield _restore(tenant, backups, backups.restore)
+    if backups.new_snapshot:
+        yield _snapshot(tenant, backups.new_snapshot)
     if spec is None or backups.destination is None:
         return
     if spec.schedule:
@@ -61,16 +69,36 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
             names.backup_run(tenant.name, spec.request),
             BACKUP,
             spec={
-                **job_spec(tenant, backups, ["create"], is_beside_chat=not tenant.spec.suspended),
+                **_backup_spec(tenant, backups, is_beside_chat=not tenant.spec.suspended),
                 "ttlSecondsAfterFinished": _TTL_SECONDS,
             },
         )
-        yield {**run, "metadata": {**run["metadata"], "annotations": _destination(backups)}}
+        yield {**run, "metadata": {**run["metadata"], "annotations": _marks(backups)}}
 
 
-def _destination(backups: Backups) -> dict[str, str]:
-    """Return the annotation that says which destination a run's result lists."""
-    return {names.DESTINATION_ANNOTATION: backups.destination.name if backups.destination else ""}
+def _marks(backups: Backups) -> dict[str, str]:
+    """Return the annotations that say which destination a run's backup goes to, and that a snapshot
+    follows it."""
+    return {
+        names.DESTINATION_ANNOTATION: backups.destination.name if backups.destination else "",
+        **(
+            {names.SNAPSHOT_CLASS_ANNOTATION: backups.snapshot_class}
+            if backups.snapshot_class
+            else {}
+        ),
+    }
+
+
+def _backup_spec(tenant: Tenant, backups: Backups, *, is_beside_chat: bool) -> dict[str, Any]:
+    """Return the spec of a run that makes a backup, or that comes before a snapshot."""
+    is_snapshot = backups.snapshot is not None
+    return job_spec(
+        tenant,
+        backups,
+        ["check" if is_snapshot else "create"],
+        is_beside_chat=is_beside_chat,
+        uses_store=not is_snapshot,
+    )
 
 
 def job_spec(
@@ -81,13 +109,15 @@ def job_spec(
     source: str | None = None,
     is_beside_chat: bool,
     uses_store: bool = True,
+    restored_claim: str | None = None,
     retries: int = _RETRIES,
 ) -> dict[str, Any]:
     """Return the spec of a Job that runs the program with these arguments.
 
     `source` is the workspaceName of another workspace of the team whose folder of a bucket is read.
     With `is_beside_chat` the pod runs where the chat's does, whose volume one node has at a time;
-    it waits while that has no node. Without `uses_store` it needs nothing of a store.
+    it waits while that has no node. Without `uses_store` it needs nothing of a store. The volume of
+    `restored_claim` is there to be read.
     """
     metadata = tenant.platform.pods.metadata
     annotations = {"annotations": dict(metadata.annotations)} if metadata.annotations else {}
@@ -105,9 +135,11 @@ def job_spec(
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": data_security(tenant.platform),
-            "containers": [_container(tenant, backups, arguments, source, uses_store)],
+            "containers": [
+                _container(tenant, backups, arguments, source, uses_store, restored_claim)
+            ],
             **where,
-            "volumes": _volumes(tenant, backups if uses_store else None),
+            "volumes": _volumes(tenant, backups if uses_store else None, restored_claim),
         },
     }
     return {
@@ -124,17 +156,59 @@ def _restore(tenant: Tenant, backups: Backups, run: DataRun) -> Manifest:
         "action": "FailJob",
         "onExitCodes": {"containerName": BACKUP, "operator": "In", "values": [_FAILED]},
     }
+    claim = backups.restored[0] if backups.restored else None
     spec = job_spec(
         tenant,
         backups,
-        run.arguments,
+        (*run.arguments, "--folder", _RESTORED) if claim else run.arguments,
         source=run.source,
         is_beside_chat=False,
-        uses_store=run.source is not None,
+        uses_store=run.source is not None and claim is None,
+        restored_claim=claim,
         retries=_RESTORE_RETRIES,
     )
     return tenant.manifest(
         "batch/v1", "Job", run.name, BACKUP, spec={**spec, "podFailurePolicy": {"rules": [rule]}}
+    )
+
+
+def _snapshot(tenant: Tenant, snapshot: NewSnapshot) -> Manifest:
+    """Render the VolumeSnapshot. It says what the chat was, and how many snapshots are to stay."""
+    keep = tenant.spec.backup.keep if tenant.spec.backup else 0
+    manifest = tenant.manifest(
+        VOLUME_SNAPSHOT.api_version,
+        VOLUME_SNAPSHOT.kind,
+        snapshot.name,
+        BACKUP,
+        spec={
+            "volumeSnapshotClassName": snapshot.class_name,
+            "source": {"persistentVolumeClaimName": tenant.openwebui},
+        },
+    )
+    marks = {
+        names.IMAGE_ANNOTATION: tenant.image(OPENWEBUI),
+        **({names.KEEP_ANNOTATION: str(keep)} if keep else {}),
+    }
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": marks}}
+
+
+def _restored_claim(tenant: Tenant, name: str, volume: RestoredVolume) -> Manifest:
+    class_name = volume.storage_class_name
+    return tenant.manifest(
+        "v1",
+        "PersistentVolumeClaim",
+        name,
+        BACKUP,
+        spec={
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": volume.size}},
+            "dataSource": {
+                "apiGroup": VOLUME_SNAPSHOT.group,
+                "kind": VOLUME_SNAPSHOT.kind,
+                "name": volume.snapshot,
+            },
+            **({"storageClassName": class_name} if class_name else {}),
+        },
     )
 
 
@@ -176,16 +250,21 @@ def _cron_job(tenant: Tenant, backups: Backups, schedule: str, time_zone: str) -
             "jobTemplate": {
                 "metadata": {
                     "labels": tenant.labels(name, BACKUP),
-                    "annotations": _destination(backups),
+                    "annotations": _marks(backups),
                 },
-                "spec": job_spec(tenant, backups, ["create"], is_beside_chat=True),
+                "spec": _backup_spec(tenant, backups, is_beside_chat=True),
             },
         },
     )
 
 
 def _container(
-    tenant: Tenant, backups: Backups, arguments: Sequence[str], source: str | None, uses_store: bool
+    tenant: Tenant,
+    backups: Backups,
+    arguments: Sequence[str],
+    source: str | None,
+    uses_store: bool,
+    restored_claim: str | None,
 ) -> dict[str, Any]:
     share = BackupShare()
     size = tenant.share(OPENWEBUI).storage
@@ -217,6 +296,12 @@ def _container(
             {"name": "data", "mountPath": DATA},
             {"name": "tmp", "mountPath": _TEMPORARY},
             *(_store_mounts(backups) if uses_store else ()),
+            # Not the volume: a file system that was not unmounted has to be repaired first.
+            *(
+                [{"name": "restored", "mountPath": _RESTORED, "readOnly": True}]
+                if restored_claim
+                else ()
+            ),
         ],
     }
 
@@ -266,11 +351,15 @@ def _secret_settings(tenant: Tenant, backups: Backups) -> list[dict[str, Any]]:
     ]
 
 
-def _volumes(tenant: Tenant, backups: Backups | None) -> list[dict[str, Any]]:
+def _volumes(
+    tenant: Tenant, backups: Backups | None, restored_claim: str | None
+) -> list[dict[str, Any]]:
     size = tenant.share(OPENWEBUI).storage
     claims = {"data": tenant.openwebui}
     if backups and backups.volume:
         claims["backups"] = names.backups(tenant.name)
+    if restored_claim:
+        claims["restored"] = restored_claim
     return [
         *(
             {"name": name, "persistentVolumeClaim": {"claimName": claim}}

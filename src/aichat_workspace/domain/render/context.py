@@ -18,7 +18,12 @@ from aichat_workspace.domain.policy.secret_references import (
     ReferencedSecret,
 )
 from aichat_workspace.domain.render.placement import placement
-from aichat_workspace.domain.v1alpha1.backup import BackupDestination, S3Store, VolumeStore
+from aichat_workspace.domain.v1alpha1.backup import (
+    BackupDestination,
+    S3Store,
+    SnapshotStore,
+    VolumeStore,
+)
 from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
@@ -76,6 +81,24 @@ class DataRun:
 
 
 @dataclass(frozen=True, slots=True)
+class NewSnapshot:
+    """A VolumeSnapshot of the chat's volume that is to be made now."""
+
+    name: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredVolume:
+    """A volume that a VolumeSnapshot is made into, for a restore to copy from."""
+
+    snapshot: str
+    """The VolumeSnapshot's name."""
+    size: str
+    storage_class_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Backups:
     """What runs of the backup program are rendered from."""
 
@@ -91,6 +114,11 @@ class Backups:
     """Whether a run has been asked for that has not begun."""
     restore: DataRun | None = None
     """The run that is to be made now."""
+    snapshot_class: str = ""
+    """The class of snapshots of the chat's volume, where backups are such."""
+    new_snapshot: NewSnapshot | None = None
+    restored: tuple[str, RestoredVolume] | None = None
+    """The volume that a restore copies from, by the name of its run, as long as that goes on."""
 
     @property
     def s3(self) -> S3Store | None:
@@ -99,6 +127,10 @@ class Backups:
     @property
     def volume(self) -> VolumeStore | None:
         return self.destination.volume if self.destination else None
+
+    @property
+    def snapshot(self) -> SnapshotStore | None:
+        return self.destination.snapshot if self.destination else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from aichat_workspace.domain.kubernetes import job_ends
 from aichat_workspace.domain.kubernetes.job_ends import JobState
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.kubernetes.pods import is_over
+from aichat_workspace.domain.planning import volume_snapshots
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.restore import is_restore
 from aichat_workspace.domain.planning.run_ends import failure_of, why_waiting
@@ -73,6 +74,7 @@ _BY_REASON: Final[Mapping[str | None, BackupStanding]] = {
     Reason.BACKUP_DESTINATION_NOT_ALLOWED: BackupStanding.BLOCKED,
     Reason.BACKUP_SECRET_NOT_FOUND: BackupStanding.BLOCKED,
     Reason.BACKUP_IMAGE_UNKNOWN: BackupStanding.BLOCKED,
+    Reason.BACKUP_SNAPSHOTS_UNSUPPORTED: BackupStanding.BLOCKED,
 }
 
 
@@ -92,11 +94,17 @@ def backup_standing(workspace: Mapping[str, Any]) -> BackupStanding | None:
 
 
 def next_record(
-    workspace: Workspace, observed: Observed, destination: str, now: datetime
+    workspace: Workspace,
+    observed: Observed,
+    destination: str,
+    now: datetime,
+    *,
+    has_snapshots: bool = False,
 ) -> BackupRecord | None:
     """Return status.backup as the runs say now. What no run tells any more stays as it was.
 
-    `destination` is where backups go now; empty while that is not known.
+    `destination` is where backups go now; empty while that is not known. With `has_snapshots` the
+    list is of the snapshots that are there.
     """
     runs = _runs(workspace, observed)
     record = _with_schedule(workspace, now)
@@ -104,8 +112,8 @@ def next_record(
         record = _after(record or BackupRecord(), runs, observed)
         record = _with_request(record, workspace, runs, observed)
     if record and destination and record.destination != destination:
-        return record.model_copy(update={"destination": destination, "items": ()})
-    return record
+        record = record.model_copy(update={"destination": destination, "items": ()})
+    return _with_snapshots(record, observed, destination) if has_snapshots else record
 
 
 def backed_up(
@@ -220,6 +228,21 @@ def _puts_clocks_forward(time_zone: str, year: int) -> bool:
     return len({moment.utcoffset() for moment in months}) > 1
 
 
+def _with_snapshots(
+    record: BackupRecord | None, observed: Observed, destination: str
+) -> BackupRecord | None:
+    newest = volume_snapshots.newest(observed)
+    if record is None and newest is None:
+        return None
+    record = record or BackupRecord(destination=destination)
+    moments = [moment for moment in (record.succeeded_at, newest) if moment]
+    update = {
+        "items": volume_snapshots.entries(observed),
+        "succeeded_at": max(moments, default=None),
+    }
+    return record.model_copy(update=update)
+
+
 def _runs(workspace: Workspace, observed: Observed) -> list[Manifest]:
     """Return the runs that make backups, the oldest first."""
     name = workspace.spec.workspace_name
@@ -229,6 +252,8 @@ def _runs(workspace: Workspace, observed: Observed) -> list[Manifest]:
 
 def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -> BackupRecord:
     last = runs[-1]
+    if job_ends.state(last) is JobState.COMPLETE and volume_snapshots.asks_for_snapshot(last):
+        return _after_check(record, last, observed)
     state, message = job_ends.state(last), ""
     problem = None
     pods = job_ends.pods_of(last, observed.pods)
@@ -256,6 +281,34 @@ def _after(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -
     )
 
 
+def _after_check(record: BackupRecord, run: Manifest, observed: Observed) -> BackupRecord:
+    """Return the record after a run that ended well, whose backup is the snapshot that follows."""
+    snapshot, ended = volume_snapshots.snapshot_of(run, observed), job_ends.ended_at(run)
+    state, problem, message, succeeded = BackupState.RUNNING, None, "", record.succeeded_at
+    if snapshot is None:
+        is_over = ended is not None and succeeded is not None and succeeded >= ended
+        state = BackupState.DONE if is_over else state
+        message = "" if is_over else "its VolumeSnapshot is still to be made"
+    elif volume_snapshots.is_ready(snapshot):
+        moment = volume_snapshots.moment(snapshot, run)
+        state, succeeded = BackupState.DONE, max(filter(None, (succeeded, moment)))
+    elif volume_snapshots.error_of(snapshot):
+        state, problem = BackupState.FAILED, volume_snapshots.failure_of(snapshot)
+    else:
+        message = volume_snapshots.why_waiting(snapshot)
+    return BackupRecord.model_validate(
+        {
+            **record.model_dump(by_alias=True),
+            "run": run["metadata"]["name"],
+            "state": state,
+            "finishedAt": None if state is BackupState.RUNNING else ended,
+            "reason": str(problem.reason) if problem else "",
+            "message": problem.message if problem else message,
+            "succeededAt": succeeded,
+        }
+    )
+
+
 def _failure(record: BackupRecord, run: Manifest, pods: Sequence[Manifest]) -> Problem:
     """Return why a run failed. Of one whose pods are gone, what was known before stays."""
     if not pods and record.run == run["metadata"]["name"] and record.message:
@@ -266,7 +319,11 @@ def _failure(record: BackupRecord, run: Manifest, pods: Sequence[Manifest]) -> P
 
 def _success(record: BackupRecord, runs: Sequence[Manifest], observed: Observed) -> dict[str, Any]:
     """Return what the newest whole run says; what is known already where its pod is gone."""
-    whole = [run for run in runs if job_ends.state(run) is JobState.COMPLETE]
+    whole = [
+        run
+        for run in runs
+        if job_ends.state(run) is JobState.COMPLETE and not volume_snapshots.asks_for_snapshot(run)
+    ]
     ended = job_ends.ended_at(whole[-1]) if whole else None
     if ended is None or (record.succeeded_at is not None and ended < record.succeeded_at):
         return {}

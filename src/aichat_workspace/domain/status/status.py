@@ -115,6 +115,8 @@ class StatusInputs:
     """None where nothing is decided about its data: what is recorded stays."""
     backup_destination: str = ""
     """Where its backups go; empty while that is not known."""
+    has_snapshots: bool = False
+    """Whether its backups are snapshots of the chat's volume, as they are observed."""
     backup_problem: Problem | None = None
     """Why no backup can be made."""
 
@@ -137,7 +139,13 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
     namespace = facts.observed.namespace
     backup = workspace.status.backup
     if facts.restore is not None:
-        backup = next_record(workspace, facts.observed, facts.backup_destination, now)
+        backup = next_record(
+            workspace,
+            facts.observed,
+            facts.backup_destination,
+            now,
+            has_snapshots=facts.has_snapshots,
+        )
         last = backed_up(workspace, backup, facts.observed, facts.backup_problem, now)
         is_wanted = workspace.spec.restore is not None
         restored = restores.restored(facts.restore, is_wanted=is_wanted)

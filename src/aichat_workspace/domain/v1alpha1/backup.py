@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
+    DNS_LABELS,
     ONE_LINE,
     SET,
     ByteSize,
@@ -50,7 +51,10 @@ RequestText = Annotated[str, StringConstraints(max_length=64)]
 BackupName = Annotated[str, StringConstraints(max_length=32, pattern=f"^{BACKUP_NAME_PATTERN}$")]
 _ONE_STORE: Final[dict[str, Any]] = {
     "x-kubernetes-validations": [
-        rule("has(self.s3) != has(self.volume)", "a destination is either s3 or volume")
+        rule(
+            "[has(self.s3), has(self.volume), has(self.snapshot)].filter(kind, kind).size() == 1",
+            "a destination is either s3, volume or snapshot",
+        )
     ]
 }
 
@@ -136,6 +140,28 @@ class VolumeStore(Schema):
     )
 
 
+class SnapshotStore(Schema):
+    """Snapshots of the chat's volume, which its CSI driver makes: VolumeSnapshots in the
+    workspace's namespace, which end with it."""
+
+    # Required, although it may be empty: server-side apply takes {} for null the second time.
+    volume_snapshot_class_name: Annotated[
+        str, StringConstraints(max_length=253, pattern=f"^({DNS_LABELS})?$")
+    ] = Field(
+        description="Their VolumeSnapshotClass, of the driver of the chat's StorageClass; that "
+        'driver\'s default, or else its first by name, when it is empty, as "". What becomes of a '
+        "snapshot once its VolumeSnapshot is deleted, the class's deletionPolicy says.",
+    )
+
+
+class DestinationKind(StrEnum):
+    """What a destination is; its field in the settings has the same name."""
+
+    S3 = "s3"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+
+
 class BackupDestination(Schema):
     """A store that backups may go to."""
 
@@ -147,12 +173,21 @@ class BackupDestination(Schema):
     )
     s3: S3Store | None = Field(default=None, description="A bucket of an S3-compatible store.")
     volume: VolumeStore | None = Field(default=None, description="A volume of each workspace.")
+    snapshot: SnapshotStore | None = Field(
+        default=None, description="Snapshots of the chat's volume, by its CSI driver."
+    )
     allowed_teams: tuple[DnsLabel, ...] = Field(
         default=(),
         max_length=256,
         description="Namespaces of the teams that may choose it; every team when empty.",
         json_schema_extra=SET,
     )
+
+    @property
+    def kind(self) -> DestinationKind:
+        if self.s3 is not None:
+            return DestinationKind.S3
+        return DestinationKind.SNAPSHOT if self.volume is None else DestinationKind.VOLUME
 
 
 class PlatformBackup(Schema):
@@ -174,7 +209,8 @@ class PlatformBackup(Schema):
         default=None,
         description="A Secret in the system namespace whose key passphrase, of at least twelve "
         f"characters, seals the credentials in backups; with {_FOR_ALL}. Restores need it: keep it "
-        "outside of the cluster, too. Without it there are no backups.",
+        "outside of the cluster, too. Without it there are no backups but snapshots, which have no "
+        "credentials.",
     )
 
     @property
@@ -238,7 +274,10 @@ class BackupEntry(Schema):
     """A backup that is there."""
 
     name: str = Field(description="Its name, for spec.restore.backup; it begins with its time.")
-    size_bytes: int = Field(ge=0, description="The archive's size.")
+    size_bytes: int = Field(
+        ge=0,
+        description="The archive's size; a snapshot's is that of the volume which it needs.",
+    )
     open_webui: str = Field(
         default="",
         alias="openWebUI",

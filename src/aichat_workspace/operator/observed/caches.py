@@ -119,6 +119,9 @@ class Caches:
         self.storage_classes = self._cache(
             kinds.STORAGE_CLASS, None, transform=without_managed_fields
         )
+        self.snapshot_classes = self._cache(
+            kinds.VOLUME_SNAPSHOT_CLASS, None, transform=without_managed_fields, optional=True
+        )
         self.gateways = self._cache(kinds.GATEWAY, _of_none, transform=trimming.head, optional=True)
         self.issuers = self._cache(
             kinds.CLUSTER_ISSUER, _of_none, transform=trimming.head, optional=True
@@ -166,7 +169,7 @@ class Caches:
                 _namespace_of,
                 label_selector=names.MANAGED_SELECTOR,
                 transform=trimming.tenant_object,
-                optional=kind is kinds.HTTP_ROUTE,
+                optional=kind in kinds.OPTIONAL_TENANT_KINDS,
                 is_packed=True,
             )
             for kind in kinds.WATCHED_TENANT_KINDS
@@ -182,6 +185,7 @@ class Caches:
             self.secrets,
             self.ingress_classes,
             self.storage_classes,
+            self.snapshot_classes,
             self.gateways,
             self.issuers,
             self.nodes,
@@ -429,8 +433,9 @@ class Caches:
 
     def _platform_changed(self) -> bool:
         """Take in another spec. Return whether workspaces have other settings by that."""
-        for cache in (self.tenants[kinds.HTTP_ROUTE.kind], self.gateways, self.issuers):
-            cache.retry_discovery()  # it may name a Gateway or an issuer now
+        optional = (self.tenants[kind.kind] for kind in kinds.OPTIONAL_TENANT_KINDS)
+        for cache in (*optional, self.gateways, self.issuers, self.snapshot_classes):
+            cache.retry_discovery()  # it may name a Gateway, an issuer or snapshots now
         return self._take_settings()
 
     def _workspace_changed(self, old: Json | None, new: Json | None) -> set[str | None]:

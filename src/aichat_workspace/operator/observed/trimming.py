@@ -31,6 +31,7 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "PersistentVolumeClaim": ("phase", "capacity"),
     "ResourceQuota": ("hard",),
     "HTTPRoute": ("parents",),
+    "VolumeSnapshot": ("readyToUse", "restoreSize", "creationTime", "error"),
 }
 """The read fields of a tenant object's status, by kind; of the other kinds nothing is read."""
 _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {

@@ -183,7 +183,9 @@ async def test_the_destinations_of_backups_are_those_that_the_team_may_choose() 
         _fill(cluster)
         _put_platform(cluster, {"backup": {"destinations": destinations}})
         of_red = (await client.get(PATH, params={"team": "red"})).json()["backupDestinations"]
-        assert of_red == [{"name": "offsite", "description": "Another region", "isDefault": True}]
+        assert of_red == [
+            {"name": "offsite", "description": "Another region", "kind": "s3", "isDefault": True}
+        ]
         of_blue = (await client.get(PATH, params={"team": "blue"})).json()["backupDestinations"]
         assert [(entry["name"], entry["isDefault"]) for entry in of_blue] == [
             ("attic", True),

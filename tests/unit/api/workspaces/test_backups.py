@@ -27,6 +27,10 @@ STATUS: Final[dict[str, Any]] = {
     "backup": {"state": "Done", "request": "one", "destination": "offsite", "items": BACKUPS}
 }
 LOCAL: Final[dict[str, Any]] = {"name": "local", "volume": {"size": "10Gi"}}
+SNAPSHOTS: Final[dict[str, Any]] = {
+    "name": "snapshots",
+    "snapshot": {"volumeSnapshotClassName": ""},
+}
 DESTINATION: Final[dict[str, Any]] = {
     "name": "offsite",
     "s3": {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"},
@@ -218,6 +222,8 @@ class TestBackup:
             assert (answer.status_code, answer.json()["code"]) == (409, "no-backup-passphrase")
             assert "spec.backup.passphraseSecretName" in answer.json()["detail"]
             assert not cluster.patches
+            put_platform(cluster, SNAPSHOTS, passphrase=False)
+            assert (await client.post(f"{PATH}:backup")).is_success, "snapshots need none"
 
     async def test_who_may_not_patch_the_workspace_is_refused(self) -> None:
         async with world() as (cluster, client):
@@ -304,9 +310,10 @@ class TestRestore:
 
 
 class TestClone:
-    async def test_backups_on_a_volume_are_not_cloned(self) -> None:
+    @pytest.mark.parametrize("place", [LOCAL, SNAPSHOTS], ids=["a volume", "snapshots"])
+    async def test_backups_in_the_namespace_are_not_cloned(self, place: dict[str, Any]) -> None:
         async with world() as (cluster, client):
-            put_platform(cluster, LOCAL)
+            put_platform(cluster, place)
             cluster.watch_event(resource(status=STATUS))
             answer = await client.post(f"{PATH}:clone", json={"name": "trial"})
             assert (answer.status_code, answer.json()["code"]) == (409, "backup-out-of-reach")

@@ -24,9 +24,20 @@ def test_a_destination_without_a_passphrase_is_a_problem(world: World) -> None:
     world.put_platform(backup={"destinations": _DESTINATIONS})
     (finding,) = findings(world, "AC602")
     assert finding["severity"] == "problem"
+    assert "none go to offsite" in finding["text"]
     world.put_platform(backup={"destinations": _DESTINATIONS, "passphraseSecretName": "phrase"})
     (finding,) = findings(world, "AC602")
     assert (finding["severity"], finding["text"]) == ("good", "backups may go to offsite")
+
+
+def test_snapshots_need_no_passphrase(world: World) -> None:
+    world.put_platform(
+        backup={
+            "destinations": [{"name": "snapshots", "snapshot": {"volumeSnapshotClassName": ""}}]
+        }
+    )
+    (finding,) = findings(world, "AC602")
+    assert (finding["severity"], finding["text"]) == ("good", "backups may go to snapshots")
 
 
 def test_failed_and_overdue_backups_are_problems(world: World) -> None:

@@ -19,8 +19,18 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.backups import BackupStanding, backup_standing
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.unit.domain.backups import IMAGE, PLATFORM, SECRETS, render_backups
+from tests.unit.domain.backups import IMAGE, PLATFORM, SECRETS, SNAPSHOTS, render_backups
 from tests.unit.domain.samples import NOW, as_cached, namespace, workspace
+from tests.unit.domain.volume_snapshots import (
+    CLASS,
+    READY,
+    SNAPSHOT_CLASSES,
+    STORAGE_CLASSES,
+    by_ref,
+    checked,
+    of_run,
+    volume_snapshot,
+)
 
 NAME = "team-a-aichat"
 RUN = Ref("Job", NAME, names.backup_run(NAME, "now"))
@@ -179,3 +189,169 @@ def test_a_restore_that_is_given_up_is_recovered_where_no_backup_can_be_made() -
     assert isinstance(job, Apply)
     assert not job.waits, "another write that is refused does not keep the chat stopped"
     assert ConfirmDataUnused(NAME) in provision.steps
+
+
+NIGHTLY = {"schedule": "@daily"}
+
+
+class TestSnapshots:
+    RUN = checked("b-1")
+
+    def decision(self, subject: Workspace, *objects: Manifest, **changes: Any) -> Provision:
+        known = {
+            "platform": SNAPSHOTS,
+            "secrets": {},
+            "storage_classes": STORAGE_CLASSES,
+            "snapshot_classes": SNAPSHOT_CLASSES,
+            "observed": Observed(namespace(), by_ref(*objects)),
+        }
+        return decision(subject, **(known | changes))
+
+    def made(self, provision: Provision) -> list[str]:
+        return [m["metadata"]["name"] for m in provision.desired if m["kind"] == "VolumeSnapshot"]
+
+    def deleted(self, provision: Provision) -> list[str]:
+        return [
+            action.ref.name
+            for action in provision.actions
+            if isinstance(action, Delete) and action.ref.kind == "VolumeSnapshot"
+        ]
+
+    def test_need_no_secret(self) -> None:
+        provision = self.decision(workspace(backup=NIGHTLY))
+        assert (provision.backup_problem, provision.backup_destination) == (None, "snapshots")
+        assert provision.has_snapshots
+        assert "CronJob" in kinds(provision)
+        assert not _copies(provision)
+
+    @pytest.mark.parametrize("missing", ["snapshot_classes", "storage_classes"])
+    def test_are_refused_by_name_where_nothing_makes_them(self, missing: str) -> None:
+        provision = self.decision(workspace(backup=NIGHTLY), **{missing: ()})
+        assert provision.backup_problem is not None
+        assert provision.backup_problem.reason is Reason.BACKUP_SNAPSHOTS_UNSUPPORTED
+        condition = {"type": "BackedUp", "status": "False", "reason": "BackupSnapshotsUnsupported"}
+        assert backup_standing({"status": {"conditions": [condition]}}) is BackupStanding.BLOCKED
+        assert provision.problems == ()
+        assert "CronJob" not in kinds(provision)
+
+    def test_the_driver_is_that_of_the_volume_that_the_chat_has(self) -> None:
+        claim = {
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": names.openwebui(NAME), "uid": "c"},
+            "spec": {
+                "storageClassName": "older",
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        }
+        provision = self.decision(workspace(backup=NIGHTLY), claim)
+        assert provision.backup_problem is not None
+        assert "StorageClass 'older'" in provision.backup_problem.message
+
+    def test_follow_each_run_once(self) -> None:
+        subject = workspace(backup=NIGHTLY)
+        provision = self.decision(subject, self.RUN)
+        name = names.volume_snapshot(NAME, "uid-b-1")
+        assert self.made(provision) == [name]
+        (action,) = (a for a in provision.actions if target_of(a).kind == "VolumeSnapshot")
+        assert isinstance(action, Apply)
+        assert action.manifest["spec"] == {
+            "volumeSnapshotClassName": CLASS,
+            "source": {"persistentVolumeClaimName": names.openwebui(NAME)},
+        }
+        again = self.decision(subject, self.RUN, of_run(self.RUN))
+        assert self.made(again) == self.deleted(again) == []
+
+    def test_are_pruned_by_a_newer_one_and_never_by_an_edit(self) -> None:
+        old = volume_snapshot("00000001", "2026-11-21T00:00:00Z", **READY)
+        new = volume_snapshot("00000002", "2026-11-22T00:00:00Z", keep=1, **READY)
+        name = old["metadata"]["name"]
+        assert self.deleted(self.decision(workspace(backup=NIGHTLY), old, new)) == [name]
+        seventh = volume_snapshot("00000002", "2026-11-22T00:00:00Z", keep=7, **READY)
+        fewer = workspace(backup={**NIGHTLY, "keep": 1})
+        assert self.deleted(self.decision(fewer, old, seventh)) == []
+        assert self.deleted(self.decision(workspace(), old, new)) == [], "spec.backup is gone"
+        moved = self.decision(workspace(backup=NIGHTLY), old, new, platform=PLATFORM)
+        assert self.deleted(moved) == [], "backups go elsewhere now"
+        restoring = workspace(backup=NIGHTLY, restore={"backup": "20261121T000000Z-00000001"})
+        assert self.deleted(self.decision(restoring, old, new)) == [], "one may be restored now"
+
+    def test_are_copied_from_a_claim_that_is_there_until_the_restore_ends(self) -> None:
+        ready = volume_snapshot("0000000a", **READY)
+        restore = {"backup": "20261123T113005Z-0000000a"}
+        provision = self.decision(workspace(restore=restore), ready)
+        assert provision.restore is not None
+        assert provision.restore.run is not None
+        run = provision.restore.run.name
+        claim = self.claims(provision)[run]
+        assert claim["spec"]["dataSource"]["name"] == ready["metadata"]["name"]
+        written = [(target_of(action).kind, target_of(action).name) for action in provision.actions]
+        assert written.index(("PersistentVolumeClaim", run)) < written.index(("Job", run))
+        assert provision.restore.record is not None
+        record = provision.restore.record.model_dump(mode="json", by_alias=True)
+        status = {"restore": record}
+        going_on = self.decision(workspace(restore=restore, status=status), ready)
+        assert run in self.claims(going_on)
+        over = {"restore": {**record, "state": "Done"}}
+        observed_claim = {**claim, "metadata": {**claim["metadata"], "uid": "c"}}
+        done = self.decision(workspace(restore=restore, status=over), ready, observed_claim)
+        assert run not in self.claims(done)
+        assert Ref("PersistentVolumeClaim", NAME, run) in [target_of(a) for a in done.actions]
+
+    def claims(self, provision: Provision) -> dict[str, Manifest]:
+        return {
+            m["metadata"]["name"]: m
+            for m in provision.desired
+            if m["kind"] == "PersistentVolumeClaim"
+        }
+
+    @pytest.mark.parametrize(
+        ("restore", "reason", "words"),
+        [
+            (
+                {"backup": "20261123T113005Z-0000000b"},
+                Reason.BACKUP_NOT_FOUND,
+                "the newest is 20261123T113005Z-0000000a",
+            ),
+            (
+                {"backup": "20261123T113005Z-0000000a", "source": "team-a-other"},
+                Reason.BACKUP_OUT_OF_REACH,
+                "nothing else reads the backups of 'team-a-other'",
+            ),
+        ],
+        ids=["one that is not there", "another workspace's"],
+    )
+    def test_are_not_restored_where_there_are_none(
+        self, restore: dict[str, str], reason: Reason, words: str
+    ) -> None:
+        subject = workspace(restore=restore, status={"images": {"ollama": "a", "openWebUI": "b"}})
+        provision = self.decision(subject, volume_snapshot("0000000a", **READY))
+        assert provision.restore is not None
+        assert provision.restore.problem is not None
+        assert provision.restore.problem.reason is reason
+        assert words in provision.restore.problem.message
+        assert not provision.restore.stops_chat
+
+    def test_are_restored_where_the_namespace_was_another_resources(self) -> None:
+        subject = workspace(restore={"backup": "20261123T113005Z-0000000a", "source": NAME})
+        provision = self.decision(subject, volume_snapshot("0000000a", **READY))
+        assert provision.restore is not None
+        assert provision.restore.problem is None
+
+    def test_of_what_a_restore_writes_none_is_made_meanwhile(self) -> None:
+        ready = volume_snapshot("0000000a", "2026-11-23T11:00:00Z", **READY)
+        restore = {"backup": "20261123T110000Z-0000000a"}
+        provision = self.decision(workspace(backup=NIGHTLY, restore=restore), self.RUN, ready)
+        assert provision.restore is not None
+        assert provision.restore.stops_chat
+        assert self.made(provision) == []
+
+
+def test_another_workspaces_backup_on_a_volume_is_out_of_reach() -> None:
+    subject = workspace(
+        backup={"destination": "volume"},
+        restore={"backup": "20261123T113005Z-0000000a", "source": "team-a-other"},
+    )
+    restore = decision(subject).restore
+    assert restore is not None
+    assert restore.problem is not None
+    assert restore.problem.reason is Reason.BACKUP_OUT_OF_REACH

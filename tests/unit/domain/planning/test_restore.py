@@ -16,6 +16,7 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType
 from tests.unit.domain.backup_runs import (
     BESIDE_CHAT,
+    CREATED,
     WORKSPACE,
     ended,
     job,
@@ -24,6 +25,7 @@ from tests.unit.domain.backup_runs import (
     waiting_for_chat,
 )
 from tests.unit.domain.samples import workspace
+from tests.unit.domain.volume_snapshots import by_ref, volume_snapshot
 
 BACKUP = "20261130T030000Z-00000001"
 OTHER = "20261129T030000Z-00000002"
@@ -422,6 +424,28 @@ STEPS = {
         run=name_of_run(ANOTHER).replace("-restore-", "-recover-"),
         target=None,
     ),
+    "a snapshot is still to be made": Step(
+        record(),
+        (),
+        {**STOPPED, **by_ref(volume_snapshot("0000000b"))},
+        BackupState.RUNNING,
+        message="waits for VolumeSnapshot team-a-aichat-backup-0000000b to be made, or gone",
+    ),
+    "a snapshot is made and not ready": Step(
+        record(),
+        (),
+        {**STOPPED, **by_ref(volume_snapshot("0000000b", creationTime=CREATED))},
+        BackupState.RUNNING,
+        run=RUN,
+    ),
+    "a snapshot failed, and is tried again at any time": Step(
+        record(),
+        (),
+        {**STOPPED, **by_ref(volume_snapshot("0000000b", error={"message": "full"}))},
+        BackupState.RUNNING,
+        deleted=("team-a-aichat-backup-0000000b",),
+        message="waits for VolumeSnapshot",
+    ),
     "a Job that nothing is known of writes": Step(
         None, (job(RUN), pod(job(RUN), running={})), STOPPED, None, target=None
     ),
@@ -637,3 +661,26 @@ def test_the_texts_of_other_programs_are_cut() -> None:
     plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(job(RUN), long, objects=STOPPED))
     assert plan.record is not None
     assert len(plan.record.message) == 1024
+
+
+@pytest.mark.parametrize(
+    ("target", "recorded", "copies_from"),
+    [
+        (WANTED, None, RUN),
+        (WANTED, record(run=RUN), RUN),
+        (ANOTHER, record(run=RUN), name_of_run(ANOTHER)),
+        (WANTED, record(state=BackupState.DONE, run=RUN), ""),
+        (None, record(run=RUN, started=True), ""),
+    ],
+    ids=["it is made", "its Job is there", "another one is wanted", "it is over", "it is given up"],
+)
+def test_what_a_restore_copies_from_is_there_as_long_as_its_run(
+    target: Restore | None, recorded: RestoreRecord | None, copies_from: str
+) -> None:
+    plan = plan_restore(wanting(target, recorded), observed(objects=STOPPED))
+    assert plan.copies_from == copies_from
+
+
+def test_what_a_restore_copies_from_is_not_made_before_the_chat_has_stopped() -> None:
+    plan = plan_restore(wanting(WANTED), observed(chat_pod(), objects=chat(1, 1)))
+    assert plan.copies_from == ""

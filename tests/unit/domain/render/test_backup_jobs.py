@@ -16,14 +16,41 @@ from aichat_workspace.domain.policy.platform_secrets import PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import BACKUP, ReferencedSecret
 from aichat_workspace.domain.render import render
 from aichat_workspace.domain.render.backup_jobs import job_spec
-from aichat_workspace.domain.render.context import Backups, DataRun, Tenant
+from aichat_workspace.domain.render.context import (
+    Backups,
+    DataRun,
+    NewSnapshot,
+    RestoredVolume,
+    Tenant,
+)
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
-from tests.unit.domain.backups import IMAGE, PLATFORM, platform, render_backups
+from tests.unit.domain.backups import IMAGE, PLATFORM, SNAPSHOTS, platform, render_backups
 from tests.unit.domain.samples import CREDENTIALS, workspace
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "backups.yaml"
 NIGHTLY = {"schedule": "30 2 * * *", "request": "now"}
-RUN_KINDS = ("CronJob", "Job", "PersistentVolumeClaim", "NetworkPolicy")
+RESTORE = "team-a-aichat-restore-0a1b2c3d"
+
+
+def with_snapshots(backup: dict[str, Any]) -> list[Manifest]:
+    """Return what is rendered where backups are snapshots: all at once that ever is."""
+    subject = workspace(backup=backup)
+    of_backups = Backups(
+        SNAPSHOTS.backup.destinations[0],
+        IMAGE,
+        "team-a",
+        resource_text(subject),
+        is_requested=True,
+        restore=DataRun(RESTORE, ("restore", "20261123T113005Z-0000000a"), "team-a-aichat"),
+        snapshot_class="fast-snapshots",
+        new_snapshot=NewSnapshot("team-a-aichat-backup-0000000b", "fast-snapshots"),
+        restored=(RESTORE, RestoredVolume("team-a-aichat-backup-0000000a", "2Gi", "fast")),
+    )
+    manifests = render(subject, SNAPSHOTS, CREDENTIALS, backups=of_backups)
+    return [m for m in manifests if m["metadata"]["labels"][names.COMPONENT_LABEL] == "backup"]
+
+
+RUN_KINDS = ("CronJob", "Job", "PersistentVolumeClaim", "NetworkPolicy", "VolumeSnapshot")
 
 
 def rendered(settings: PlatformSpec = PLATFORM, **spec: Any) -> dict[str, Manifest]:
@@ -56,6 +83,7 @@ def test_backups_render_to_their_golden_manifests(pytestconfig: pytest.Config) -
         )
         if manifest["kind"] in RUN_KINDS and "backup" in manifest["metadata"]["name"]
     ]
+    documents += [m for m in with_snapshots(NIGHTLY) if m["kind"] in RUN_KINDS]
     text = yaml.safe_dump_all(documents, sort_keys=False, width=100)
     if pytestconfig.getoption("golden"):
         GOLDEN.write_text(text)
@@ -305,3 +333,45 @@ def test_a_restore_is_a_job_of_its_own_while_the_chat_and_its_schedule_rest() ->
     assert rule["onExitCodes"]["values"] == [1], "what the program says itself is final"
     assert job["spec"]["backoffLimit"] > 2
     assert "ttlSecondsAfterFinished" not in job["spec"], "it tells that the restore was made"
+
+
+class TestSnapshots:
+    def objects(self, **backup: Any) -> dict[str, Manifest]:
+        return {m["kind"]: m for m in with_snapshots({**NIGHTLY, **backup})}
+
+    def test_no_pod_has_a_secret_or_a_store(self) -> None:
+        for kind in ("CronJob", "Job"):
+            manifest = self.objects()[kind]
+            assert not [volume for volume in pod(manifest)["volumes"] if "secret" in volume]
+            assert {*variables(manifest)} == {"BACKUP_DATA", "BACKUP_SCRATCH"}
+        assert "NetworkPolicy" not in self.objects(), "and no way out"
+
+    def test_a_run_checks_the_data_and_says_which_class_the_snapshot_is_to_have(self) -> None:
+        template = self.objects()["CronJob"]["spec"]["jobTemplate"]
+        assert template["metadata"]["annotations"] == {
+            names.DESTINATION_ANNOTATION: "snapshots",
+            names.SNAPSHOT_CLASS_ANNOTATION: "fast-snapshots",
+        }
+        (container,) = template["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == ["check"]
+
+    def test_a_snapshot_says_what_the_chat_was_and_how_many_stay(self) -> None:
+        marks = self.objects(keep=3)["VolumeSnapshot"]["metadata"]["annotations"]
+        assert marks[names.KEEP_ANNOTATION] == "3"
+        assert "open-webui" in marks[names.IMAGE_ANNOTATION]
+
+    def test_a_restore_copies_from_the_volume_and_can_not_write_to_it(self) -> None:
+        runs = {m["metadata"]["name"]: m for m in with_snapshots(NIGHTLY) if m["kind"] == "Job"}
+        spec = pod(runs[RESTORE])
+        (container,) = spec["containers"]
+        assert container["args"][-2:] == ["--folder", "/restored"]
+        mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+        assert mounts["restored"] == {
+            "name": "restored",
+            "mountPath": "/restored",
+            "readOnly": True,
+        }
+        (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "restored")
+        assert volume["persistentVolumeClaim"] == {"claimName": RESTORE}, (
+            "the volume itself is not read-only: its file system may have to be repaired"
+        )

@@ -22,6 +22,8 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus
 from tests.unit.domain.backup_runs import ENDED, WORKSPACE, ended, job, observed, pod
 from tests.unit.domain.samples import NOW, workspace
+from tests.unit.domain.volume_snapshots import MADE as SNAPSHOT_MADE
+from tests.unit.domain.volume_snapshots import READY, by_ref, checked, of_run, volume_snapshot
 
 NEW, OLD = "20261123T113000Z-00000002", "20261122T113000Z-00000001"
 RESULT = {
@@ -351,3 +353,79 @@ def test_a_run_whose_pod_never_ran_says_what_it_waited_for() -> None:
     failed = after(late, recorded=running)
     assert (failed.reason, failed.message) == (Reason.BACKUP_RUN_NOT_STARTED, running.message)
     assert after(late, recorded=failed) == failed
+
+
+class TestSnapshots:
+    """A run only checks the data; the backup is the snapshot that follows."""
+
+    RUN = checked("b-1")
+
+    def after(self, *snapshots: Manifest, recorded: BackupRecord | None = None) -> BackupRecord:
+        seen = observed(self.RUN, objects=by_ref(*snapshots))
+        subject = asking(recorded)
+        record = next_record(subject, seen, "snapshots", NOW, has_snapshots=True)
+        assert record is not None
+        again = next_record(asking(record), seen, "snapshots", NOW, has_snapshots=True)
+        assert again == record, "else each reconcile would write a status"
+        return record
+
+    def finding(self, record: BackupRecord) -> tuple[ConditionStatus, str, str]:
+        finding = backed_up(asking(record), record, observed(), None, MADE)
+        assert finding is not None
+        return finding.status, str(finding.reason), finding.message
+
+    def test_before_it_is_ready_no_backup_is_made(self) -> None:
+        record = self.after()
+        assert (record.state, record.finished_at, record.succeeded_at) == (
+            BackupState.RUNNING,
+            None,
+            None,
+        )
+        assert "still to be made" in record.message
+        silent = self.after(of_run(self.RUN))
+        assert "waits for the cluster's snapshot controller" in silent.message
+        cut = self.after(of_run(self.RUN, creationTime=ENDED, readyToUse=False))
+        assert "is not ready to use yet" in cut.message
+        assert cut.items == ()
+        assert self.finding(cut)[:2] == (ConditionStatus.UNKNOWN, "BackupWaiting")
+
+    def test_one_that_is_ready_is_a_backup(self) -> None:
+        record = self.after(of_run(self.RUN, **READY))
+        token = of_run(self.RUN)["metadata"]["name"][-8:]
+        assert record.state is BackupState.DONE
+        assert record.succeeded_at == datetime.fromisoformat(SNAPSHOT_MADE)
+        assert [(entry.name, entry.size_bytes) for entry in record.items] == [
+            (f"20261123T113005Z-{token}", 2 * 1024**3)
+        ]
+        assert self.finding(record)[0] is ConditionStatus.TRUE
+
+    def test_the_drivers_words_are_told_with_what_to_do(self) -> None:
+        failing = of_run(self.RUN, error={"message": "the limit of snapshots is reached"})
+        record = self.after(failing)
+        assert record.state is BackupState.FAILED
+        status, reason, message = self.finding(record)
+        assert (status, reason) == (ConditionStatus.FALSE, "BackupSnapshotFailed")
+        assert "the limit of snapshots is reached" in message
+        assert "once the VolumeSnapshot is deleted, it is made anew" in message
+        tried_again = self.after(of_run(self.RUN, **READY), recorded=record)
+        assert (tried_again.state, tried_again.reason) == (BackupState.DONE, "")
+
+    def test_one_that_is_deleted_is_listed_no_more_and_its_run_has_ended(self) -> None:
+        record = self.after(of_run(self.RUN, **READY))
+        afterwards = self.after(recorded=record)
+        assert (afterwards.state, afterwards.items) == (BackupState.DONE, ())
+        assert afterwards.succeeded_at == record.succeeded_at
+
+    def test_those_of_a_namespace_that_was_retained_are_listed(self) -> None:
+        seen = observed(objects=by_ref(volume_snapshot("0000000a", **READY)))
+        record = next_record(workspace(), seen, "snapshots", NOW, has_snapshots=True)
+        assert record is not None
+        assert [entry.name for entry in record.items] == ["20261123T113005Z-0000000a"]
+        assert next_record(workspace(), observed(), "", NOW, has_snapshots=True) is None
+
+    def test_another_destinations_list_is_not_of_snapshots(self) -> None:
+        record = self.after(of_run(self.RUN, **READY))
+        seen = observed(objects=by_ref(of_run(self.RUN, **READY)))
+        moved = next_record(asking(record), seen, "bucket", NOW)
+        assert moved is not None
+        assert (moved.destination, moved.items) == ("bucket", ())

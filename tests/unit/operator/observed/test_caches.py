@@ -91,6 +91,25 @@ def test_of_a_storage_class_it_is_known_whether_its_volumes_grow() -> None:
     assert caches.tenant("a").expandable_classes == {"fast"}
 
 
+def test_a_snapshot_is_known_by_its_status_and_a_class_concerns_every_workspace() -> None:
+    moved: list[str] = []
+    caches = Caches(cast("Client", None), moved.append)
+    head = {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot"}
+    metadata = {"name": "a-backup-0000000a", "namespace": "a", "resourceVersion": "1"}
+    status = {"readyToUse": True, "restoreSize": "1Gi", "creationTime": "…"}
+    unread = {"boundVolumeSnapshotContentName": "content"}
+    caches.observe({**head, "metadata": metadata, "spec": {}, "status": status | unread})
+    (snapshot,) = caches.tenant("a").objects.values()
+    assert snapshot["status"] == status
+    owned = {"name": "team-a", "namespace": "team", "uid": "uid-a", "resourceVersion": "1"}
+    spec = {"workspaceName": "a"}
+    caches.observe({"kind": "AIChatWorkspace", "metadata": owned, "spec": spec})
+    moved.clear()
+    of_class = {"kind": "VolumeSnapshotClass", "metadata": {"name": "c", "resourceVersion": "1"}}
+    caches.snapshot_classes.observe(of_class)
+    assert moved == ["a"]
+
+
 def test_without_a_platform_the_defaults_hold() -> None:
     assert Caches(cast("Client", None), lambda _: None).settings().models.concurrent_pulls == 4
 
