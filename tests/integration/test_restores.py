@@ -114,7 +114,8 @@ def test_a_new_workspace_begins_with_a_backups_data(cluster: Cluster) -> None:
     pod = one_pod(cluster, name)
     assert pods(cluster, name, "openwebui") == [], "nobody writes before"
     container = pod["spec"]["containers"][0]
-    assert container["args"] == ["restore", BACKUP, "--from-another-workspace"]
+    run = pod["metadata"]["labels"]["job-name"]
+    assert container["args"] == ["restore", BACKUP, "--from-another-workspace", "--once", run]
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert environment["BACKUP_STORE"] == f"s3://chats/{SYSTEM}/another-one"
     assert condition(cluster, name, "Ready") == ("False", "Restoring")

@@ -121,12 +121,13 @@ def backups(store: Store) -> tuple[StoredObject, ...]:
 
 
 def restore(
-    settings: Settings, name: str, *, from_another_workspace: bool = False
+    settings: Settings, name: str, *, from_another_workspace: bool = False, restore_name: str = ""
 ) -> archive.Contents:
     """Replace the data folder's content by a backup's, once all of it is verified.
 
-    The chat must not run. Raises BackupError: then the data is as it was, or that of a restore that
-    was killed before (swap.recover).
+    The chat must not run. The data then say that they come from the restore of that name. Raises
+    BackupError: then the data is as it was, or that of a restore that was killed before
+    (swap.recover).
     """
     if not settings.workspace and not from_another_workspace:
         raise BackupError("set BACKUP_WORKSPACE to restore: the backup has to be its own")
@@ -139,7 +140,7 @@ def restore(
         if not from_another_workspace:
             _require_own(contents[0].manifest, settings.workspace)
 
-    swap.replace(settings.data, name, unpack)
+    swap.replace(settings.data, name, unpack, restore_name)
     return contents[0]
 
 

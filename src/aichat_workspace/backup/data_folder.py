@@ -26,6 +26,7 @@ _LEFT_OUT: Final = frozenset(
         "lost+found",
         names.RESTORE_STAGING,
         names.RESTORE_LEFTOVERS,
+        names.RESTORE_MARK,
         names.UPGRADE_COPY,
         f"{names.UPGRADE_COPY}.new",
     }

@@ -91,14 +91,23 @@ def _parser() -> ArgumentParser:
     named["restore"].add_argument(
         "--from-another-workspace", action="store_true", help="make a clone of another one's backup"
     )
+    named["restore"].add_argument(
+        "--once",
+        default="",
+        metavar="RESTORE",
+        help="the restore's name: where the data come from it already, nothing is done",
+    )
     named["extract"].add_argument(
         "--credentials",
         type=Path,
         metavar="FILE",
         help="write its credentials there, as a Secret that only this user may read",
     )
-    commands_of_it.add_parser(
+    recover = commands_of_it.add_parser(
         "recover", help="End a restore that was killed; the chat must not start before."
+    )
+    recover.add_argument(
+        "--forget", default="", metavar="RESTORE", help="let this one be carried out again later"
     )
     return parser
 
@@ -130,15 +139,22 @@ def _verify(environment: Mapping[str, str], name: str) -> dict[str, Any]:
 
 
 def _restore(
-    environment: Mapping[str, str], name: str, *, from_another_workspace: bool
+    environment: Mapping[str, str], name: str, *, from_another_workspace: bool, once: str
 ) -> dict[str, Any]:
-    """`replaced` is the backup that a restore which was killed before has put in place."""
+    """`replaced` is the backup that a restore which was killed before has put in place, and `again`
+    says that the data came from this restore already."""
     settings = Settings.read(environment)
-    installed = swap.recover(settings.data).installed
-    if installed == name:
+    recovery = swap.recover(settings.data)
+    installed = recovery.installed
+    is_done = bool(once) and swap.restored_by(settings.data) == once
+    if is_done and not recovery.was_unfinished:
+        return {"name": name, "again": True}
+    if is_done or installed == name:
         return {"name": name}
     try:
-        contents = commands.restore(settings, name, from_another_workspace=from_another_workspace)
+        contents = commands.restore(
+            settings, name, from_another_workspace=from_another_workspace, restore_name=once
+        )
     except (BackupError, OSError) as error:
         return {**_failure(error), **({"replaced": installed} if installed else {})}
     return _summary(contents.manifest)
@@ -170,8 +186,11 @@ def _write_secret(path: Path, contents: Contents) -> None:
         file.write(orjson.dumps(secret))
 
 
-def _recover(environment: Mapping[str, str]) -> dict[str, Any]:
-    recovery = swap.recover(data_folder(environment))
+def _recover(environment: Mapping[str, str], forget: str) -> dict[str, Any]:
+    data = data_folder(environment)
+    recovery = swap.recover(data)
+    if forget:
+        swap.forget(data, forget)
     replaced = {"replaced": recovery.installed} if recovery.installed else {}
     return {"recovered": recovery.was_unfinished, **replaced}
 

@@ -52,6 +52,11 @@ def replaced_by(pods: Sequence[Manifest]) -> str:
     return str(job_ends.result(job_ends.termination(pods, BACKUP)).get("replaced", ""))
 
 
+def was_done_before(pods: Sequence[Manifest]) -> bool:
+    """Whether the data came from the same restore already, so that a Job has replaced nothing."""
+    return job_ends.result(job_ends.termination(pods, BACKUP)).get("again") is True
+
+
 def why_waiting(pods: Iterable[Manifest]) -> str:
     """Return what a pod waits for, in Kubernetes' words; empty for nothing."""
     for pod in pods:

@@ -470,7 +470,10 @@ def test_a_clone_reads_the_other_ones_folder_and_says_so() -> None:
     plan = plan_restore(wanting(restore), observed(objects=STOPPED))
     assert plan.run is not None
     assert plan.run.source == "source-aichat"
-    assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
+    assert plan.run.arguments == (
+        *("restore", BACKUP, "--from-another-workspace"),
+        *("--once", plan.run.name),
+    )
 
 
 def test_a_source_of_its_own_name_is_another_workspace() -> None:
@@ -480,7 +483,20 @@ def test_a_source_of_its_own_name_is_another_workspace() -> None:
     )
     assert plan.run is not None
     assert plan.run.source == WORKSPACE
-    assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
+    assert plan.run.arguments == (
+        *("restore", BACKUP, "--from-another-workspace"),
+        *("--once", plan.run.name),
+    )
+
+
+def test_a_job_that_replaced_nothing_says_so() -> None:
+    """Its record and its first Job were lost, and the data said that they come from it."""
+    seen = (job(RUN, "Complete"), ended(job(RUN), 0, {"name": BACKUP, "again": True}))
+    plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(*seen))
+    assert plan.record is not None
+    assert plan.record.state is BackupState.DONE
+    assert "since before: nothing was replaced" in plan.record.message
+    assert "spec.restore.request" in plan.record.message
 
 
 def test_another_request_is_another_job_of_a_name_that_a_pod_can_have() -> None:
@@ -509,7 +525,8 @@ def test_a_recovery_needs_no_place_for_backups() -> None:
     removed = wanting(None, record(run=RUN, started=True))
     plan = plan_restore(removed, observed(objects=STOPPED), NO_PLACE)
     assert plan.run is not None
-    assert (plan.run.arguments, plan.run.source, plan.problem) == (("recover",), None, None)
+    assert (plan.run.source, plan.problem) == (None, None)
+    assert plan.run.arguments == ("recover", "--forget", RUN), "it may be asked for again"
     refused = plan_restore(removed, observed(objects=STOPPED), None, NO_PLACE)
     assert (refused.run, refused.problem) == (None, NO_PLACE)
 

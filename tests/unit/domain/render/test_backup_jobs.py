@@ -266,13 +266,13 @@ def test_a_restore_reads_the_folder_of_another_workspace_of_the_team() -> None:
 
 def test_a_recovery_has_nothing_of_a_store() -> None:
     resource = workspace(suspended=True)
-    run = DataRun("team-a-aichat-recover-0a1b2c3d", ("recover",), None)
+    run = DataRun("team-a-aichat-recover-0a1b2c3d", ("recover", "--forget", "restore"), None)
     backups = Backups(None, IMAGE, "team-a", resource_text(resource), restore=run)
     manifests = render(resource, PLATFORM, CREDENTIALS, backups=backups, stops_chat=True)
     job = next(manifest for manifest in manifests if manifest["kind"] == "Job")
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    assert container["args"] == ["recover"]
+    assert container["args"] == ["recover", "--forget", "restore"]
     assert {entry["name"] for entry in container["env"]} == {"BACKUP_DATA", "BACKUP_SCRATCH"}
     assert {volume["name"] for volume in pod["volumes"]} == {"data", "tmp"}
     assert [mount["name"] for mount in container["volumeMounts"]] == ["data", "tmp"]
