@@ -61,6 +61,14 @@ Unlisted = Annotated[
     bool,
     typer.Option("--unlisted", help="Take one that the list does not have, as an older one."),
 ]
+FromDestination = Annotated[
+    str | None,
+    typer.Option(
+        "--from-destination",
+        metavar="DESTINATION",
+        help="The platform's destination that it is in, where that is not the list's.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -132,6 +140,7 @@ def restore(
             "--source", metavar="WORKSPACE", help="Another workspace of the team, whose it is."
         ),
     ] = None,
+    from_destination: FromDestination = None,
     unlisted: Unlisted = False,
     team: Team = None,
     yes: Yes = False,
@@ -149,9 +158,11 @@ def restore(
     team = current.document["team"]
     if not yes and not dry_run:
         origin = f"backup {backup}" + (f" of {source}" if source else "")
+        origin += f" from {from_destination}" if from_destination else ""
         session.confirm(_REPLACES.format(name=name, team=team, what=origin))
     body: dict[str, Any] = {"backup": backup, "unlisted": unlisted}
     body |= {"source": source} if source else {}
+    body |= {"destination": from_destination} if from_destination else {}
     answer = session.api.send(
         what,
         "POST",
@@ -182,6 +193,7 @@ def clone(
             autocompletion=complete_backup,
         ),
     ] = None,
+    from_destination: FromDestination = None,
     unlisted: Unlisted = False,
     team: Team = None,
     dry_run: DryRun = False,
@@ -195,6 +207,7 @@ def clone(
     seconds = seconds_of(timeout)
     body: dict[str, Any] = {"name": new_name, "unlisted": unlisted}
     body |= {"backup": backup} if backup else {}
+    body |= {"destination": from_destination} if from_destination else {}
     answer = session.api.send(
         f"{new_name} was not created",
         "POST",

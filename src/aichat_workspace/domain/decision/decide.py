@@ -10,6 +10,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.backups import (
     BackupDecision,
     decide_backups,
+    ended_runs,
     image_problem,
     resource_text,
 )
@@ -222,6 +223,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
                 Delete(ref(job), job["metadata"]["uid"])
                 for job in (
                     *restore.obsolete,
+                    *ended_runs(of_backups, workspace, observed.jobs),
                     *outdated_requests(workspace, observed, stops_chat=restore.stops_chat),
                 )
             ),
@@ -273,9 +275,9 @@ def _obstacle_to_runs(
     of_backups: BackupDecision, problems: tuple[Problem, ...], blocked: frozenset[str]
 ) -> Problem | None:
     """Return why no Job may write the chat's data now."""
-    if of_backups.problem is not None:
-        return of_backups.problem
-    if blocked & _USED_BY_RUNS or of_backups.backups is None:
+    if of_backups.restore_problem is not None:
+        return of_backups.restore_problem
+    if blocked & _USED_BY_RUNS or of_backups.backups is None or of_backups.backups.origin is None:
         return next(iter(problems), None)
     return None
 

@@ -35,13 +35,17 @@ def put_backups(world: World, **parts: Any) -> None:
 @pytest.fixture(autouse=True)
 def platform(world: World) -> None:
     """A platform with a place for backups."""
+    put_destinations(world, "offsite")
+    with_team(world)
+
+
+def put_destinations(world: World, *destinations: str) -> None:
     s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
     backup = {
-        "destinations": [{"name": "offsite", "s3": s3}],
+        "destinations": [{"name": name, "s3": s3} for name in destinations],
         "passphraseSecretName": "passphrase",
     }
     world.put_platform(backup=backup)
-    with_team(world)
 
 
 class TestBackups:
@@ -169,6 +173,18 @@ class TestRestore:
         assert refused.code == 1
         assert "aichatctl backups red-chat" in refused.err
         assert world.run("restore", "red-chat", gone, "--yes", "--unlisted").code == 0
+
+    def test_one_of_another_destination_is_in_no_list(self, world: World) -> None:
+        put_backups(world)
+        put_destinations(world, "offsite", "attic")
+        gone = "20250101T000000Z-99999999"
+        option = ("--from-destination", "attic")
+        asked = world.run("restore", "red-chat", gone, *option, stdin="y\n")
+        assert f"by those of backup {gone} from attic" in asked.err
+        assert world.run("restore", "red-chat", gone, *option, "--yes").code == 0
+        assert world.workspace()["spec"]["restore"]["destination"] == "attic"
+        assert world.run("clone", "red-chat", "trial", "--backup", gone, *option).code == 0
+        assert world.workspace("trial")["spec"]["restore"]["destination"] == "attic"
 
 
 class TestClone:

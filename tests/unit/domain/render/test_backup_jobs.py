@@ -13,7 +13,7 @@ from aichat_workspace.domain.kubernetes.jobs import pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.platform_secrets import PlatformSecrets
-from aichat_workspace.domain.policy.secret_references import BACKUP, ReferencedSecret
+from aichat_workspace.domain.policy.secret_references import BACKUP, RESTORE, ReferencedSecret
 from aichat_workspace.domain.render import render
 from aichat_workspace.domain.render.backup_jobs import job_spec
 from aichat_workspace.domain.render.context import Backups, DataRun, Tenant
@@ -281,14 +281,13 @@ def test_a_recovery_has_nothing_of_a_store() -> None:
 def test_a_restore_is_a_job_of_its_own_while_the_chat_and_its_schedule_rest() -> None:
     resource = workspace(backup={"schedule": "30 2 * * *"})
     run = DataRun("team-a-aichat-restore-0a1b2c3d", ("restore", "a-backup"), "source-aichat")
+    place = PLATFORM.backup.destinations[0]
     manifests = render(
         resource,
         PLATFORM,
         CREDENTIALS,
-        {BACKUP: ReferencedSecret("Opaque", {})},
-        backups=Backups(
-            PLATFORM.backup.destinations[0], IMAGE, "team-a", resource_text(resource), restore=run
-        ),
+        {purpose: ReferencedSecret("Opaque", {}) for purpose in (BACKUP, RESTORE)},
+        backups=Backups(place, IMAGE, "team-a", resource_text(resource), restore=run, origin=place),
         stops_chat=True,
     )
     of_kind = {manifest["kind"]: manifest for manifest in manifests}
