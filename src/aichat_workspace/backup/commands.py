@@ -9,7 +9,12 @@ from typing import Any, Final
 
 from aichat_workspace.backup import archive, retention, swap
 from aichat_workspace.backup.data_folder import snapshot
-from aichat_workspace.backup.errors import BackupError
+from aichat_workspace.backup.errors import (
+    BackupError,
+    BackupNotFoundError,
+    NoRoomError,
+    OtherWorkspaceError,
+)
 from aichat_workspace.backup.manifest import (
     ArchivedFile,
     Manifest,
@@ -85,7 +90,7 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
 def _claim(store: Store, workspace: str, now: datetime) -> None:
     """Write whose backups an empty store gets.
 
-    Raises BackupError where it has another workspace's, which pruning would delete.
+    Raises OtherWorkspaceError where it has another workspace's, which pruning would delete.
     """
     objects = store.objects()
     present = retention.owners(objects)
@@ -97,7 +102,7 @@ def _claim(store: Store, workspace: str, now: datetime) -> None:
     elif present != (workspace,):
         marks = " and ".join(map(retention.owner_object, present))
         reason = f"is of {', '.join(present)} ({marks})" if present else "says not whose they are"
-        raise BackupError(
+        raise OtherWorkspaceError(
             f"BACKUP_STORE has backups, and {reason}; this workspace is {workspace}. Set "
             "BACKUP_STORE to a folder of its own"
         )
@@ -146,7 +151,7 @@ def restore(
 
 def _require_own(manifest: Manifest, workspace: dict[str, Any]) -> None:
     if owner(manifest.workspace) != owner(workspace):
-        raise BackupError(
+        raise OtherWorkspaceError(
             f"backup {manifest.name} is of {owner(manifest.workspace)}, and this workspace is "
             f"{owner(workspace)}. Correct BACKUP_STORE, or make a clone: restore "
             f"{manifest.name} --from-another-workspace"
@@ -170,7 +175,7 @@ def _size_bytes(store: Store, name: str) -> int:
     sizes = {backup.name: backup.size_bytes for backup in backups(store)}
     if name not in sizes:
         newest = [*sizes][-1] if sizes else "none"
-        raise BackupError(f"there is no backup {name!r}; the newest is {newest}")
+        raise BackupNotFoundError(f"there is no backup {name!r}; the newest is {newest}")
     return sizes[name]
 
 
@@ -178,7 +183,7 @@ def _require_room(data: Path, size_bytes: int) -> None:
     """The old data stays beside the new until that is verified."""
     free = shutil.disk_usage(data).free
     if free < size_bytes:
-        raise BackupError(
+        raise NoRoomError(
             f"the backup has {size_bytes} bytes, and the chat's volume has {free} free. Raise "
             "spec.storage.openWebUI, and restore again"
         )

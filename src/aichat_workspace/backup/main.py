@@ -16,7 +16,7 @@ import structlog
 
 from aichat_workspace.backup import commands, swap
 from aichat_workspace.backup.archive import Contents
-from aichat_workspace.backup.errors import BackupError
+from aichat_workspace.backup.errors import ROOM, BackupError, NoRoomError
 from aichat_workspace.backup.manifest import Manifest
 from aichat_workspace.backup.settings import Settings, data_folder
 from aichat_workspace.backup.stores.store import StoredObject
@@ -63,7 +63,8 @@ def _failure(error: BackupError | OSError) -> dict[str, Any]:
     if isinstance(error, BackupError):
         return {"error": error.code, "message": str(error)}
     message = f"{error}. See that the volumes are mounted, {_FIX}"
-    return {"error": _VOLUME_FAILED, "message": message}
+    code = NoRoomError.code if error.errno in ROOM else _VOLUME_FAILED
+    return {"error": code, "message": message}
 
 
 def _parser() -> ArgumentParser:

@@ -1,6 +1,7 @@
 """The program, by its command line."""
 
 import base64
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from aichat_workspace.backup.errors import BackupError
 from aichat_workspace.backup.main import main
 from aichat_workspace.backup.manifest import without_status
 from aichat_workspace.domain import names
+from aichat_workspace.domain.planning.run_ends import REASONS
 from tests.chat_data import CREDENTIALS, WORKSPACE, read_chat, restored, write_chat
 
 
@@ -214,10 +216,31 @@ def test_a_long_message_is_cut_in_the_pods_status(
 
 def test_every_error_has_a_code_that_the_page_explains() -> None:
     page = (Path(__file__).parents[3] / "docs" / "backup.md").read_text()
-    errors: list[type[BackupError]] = [BackupError, *BackupError.__subclasses__()]
-    codes = [*(error.code for error in errors), "volume-failed"]
-    assert len({*codes}) == len(codes) == 5
+    kinds: list[type[BackupError]] = [BackupError, *_kinds_of(BackupError)]
+    codes = [*(error.code for error in kinds), "volume-failed"]
+    assert len({*codes}) == len(codes) == 11
     assert [code for code in codes if f"| `{code}` |" not in page] == []
+    assert {*codes} == {*REASONS}, "the operator has a reason for each"
+
+
+def _kinds_of(error: type[BackupError]) -> Iterator[type[BackupError]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from _kinds_of(kind)
+
+
+def test_a_volume_without_room_has_a_code_of_its_own(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = str(run(capsys, "create")["name"])
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("aichat_workspace.backup.swap.sync_tree", fail)
+    with pytest.raises(SystemExit):
+        main(["restore", name])
+    assert termination(data)["error"] == "no-room"
 
 
 def test_the_resource_and_the_credentials_come_out_of_a_backup(
@@ -270,7 +293,7 @@ def test_an_error_is_in_the_pods_status_with_its_fix(
         main(["restore", "absent"])
     assert exit_code.value.code == 1
     assert termination(data) == {
-        "error": "failed",
+        "error": "backup-not-found",
         "message": "there is no backup 'absent'; the newest is none",
     }
     assert "hello" not in capsys.readouterr().err

@@ -58,7 +58,10 @@ def _remarks(document: Json) -> list[str]:
     if document["isWaiting"] or document["state"] == "Running":
         remarks.append("one is being made")
     if document["reason"]:
-        remarks.append(f"backups need you: {document['message'] or document['reason']}")
+        problem = f"{document['message']} ({document['reason']})"
+        remarks.append(
+            f"backups need you: {problem if document['message'] else document['reason']}"
+        )
     return remarks
 
 

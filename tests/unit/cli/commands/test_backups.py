@@ -66,11 +66,13 @@ class TestBackups:
         document = json.loads(world.run("backups", "red-chat", "-o", "json").out)
         assert document["items"][0]["madeAt"] == "2026-12-01T02:30:00Z"
 
-    def test_a_failed_run_says_why(self, world: World) -> None:
+    def test_a_failed_run_says_why_with_the_reason_that_the_pages_explain(
+        self, world: World
+    ) -> None:
         failed = {"state": "Failed", "reason": "RunFailed", "message": "the store refuses"}
         put_backups(world, record=failed)
         shown = world.run("backups", "red-chat").out
-        assert "backups need you: the store refuses" in shown
+        assert "backups need you: the store refuses (RunFailed)" in shown
 
     def test_the_shell_completes_their_names(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -179,8 +181,8 @@ class TestRestore:
         put_destinations(world, "offsite", "attic")
         gone = "20250101T000000Z-99999999"
         option = ("--from-destination", "attic")
-        asked = world.run("restore", "red-chat", gone, *option, stdin="y\n")
-        assert f"by those of backup {gone} from attic" in asked.err
+        question = world.run("restore", "red-chat", gone, *option, stdin="y\n")
+        assert f"by those of backup {gone} from attic" in question.err
         assert world.run("restore", "red-chat", gone, *option, "--yes").code == 0
         assert world.workspace()["spec"]["restore"]["destination"] == "attic"
         assert world.run("clone", "red-chat", "trial", "--backup", gone, *option).code == 0
