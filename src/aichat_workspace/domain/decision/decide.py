@@ -54,7 +54,7 @@ from aichat_workspace.domain.planning.repairs import repairs
 from aichat_workspace.domain.planning.restore import (
     RestorePlan,
     is_cancelled,
-    outdated_requests,
+    outdated_runs,
     plan_restore,
     with_running_restore,
 )
@@ -224,7 +224,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
                 for job in (
                     *restore.obsolete,
                     *ended_runs(of_backups, workspace, observed.jobs),
-                    *outdated_requests(workspace, observed, stops_chat=restore.stops_chat),
+                    *outdated_runs(workspace, observed, stops_chat=restore.stops_chat),
                 )
             ),
             *plan(body, desired, observed, blocked, refused_host, exceptions),

@@ -265,17 +265,21 @@ def is_beside_chat(pod_spec: Manifest) -> bool:
     )
 
 
-def outdated_requests(
+def outdated_runs(
     workspace: Workspace, observed: Observed, *, stops_chat: bool
 ) -> Iterator[Manifest]:
-    """Yield the Jobs of requests that have not begun and need what is so no longer: the chat, which
-    is suspended now, or its absence. They are made anew."""
-    name = workspace.spec.workspace_name
+    """Yield the Jobs of backups that have not begun and need what is so no longer: the chat, which
+    is suspended now, or its absence. Those of requests are made anew. One of the schedule is not:
+    the data do not change, and it would end as a failure at its deadline."""
+    name, is_suspended = workspace.spec.workspace_name, workspace.spec.suspended
     for job in observed.jobs:
-        if is_restore(job, name) or is_controlled(job) or is_deleting(job):
+        if is_restore(job, name) or is_deleting(job):
             continue
         needs_chat = is_beside_chat(pod_template(job)["spec"])
-        is_right = needs_chat if stops_chat else needs_chat is not workspace.spec.suspended
+        if is_controlled(job):
+            is_right = not is_suspended
+        else:
+            is_right = needs_chat if stops_chat else needs_chat is not is_suspended
         if not is_right and not job_ends.has_begun(job, observed.pods):
             yield job
 

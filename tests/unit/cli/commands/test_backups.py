@@ -74,6 +74,12 @@ class TestBackups:
         shown = world.run("backups", "red-chat").out
         assert "backups need you: the store refuses (RunFailed)" in shown
 
+    def test_why_old_ones_stay_is_shown_after_a_run_that_was_well(self, world: World) -> None:
+        put_backups(world, record={"message": "old backups stay: AccessDenied"})
+        shown = world.run("backups", "red-chat").out
+        assert "old backups stay: AccessDenied" in shown
+        assert "backups need you" not in shown
+
     def test_the_shell_completes_their_names(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.planning.restore import outdated_requests, plan_restore
+from aichat_workspace.domain.planning.restore import outdated_runs, plan_restore
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.restores import stopped
@@ -628,7 +628,7 @@ class TestARequestsJobThatHasNotBegun:
     def outdated(self, *pods: Manifest, beside: bool, stops: bool = False, **spec: Any) -> bool:
         template = {"template": {"spec": BESIDE_CHAT if beside else {}}}
         run = {**job("team-a-aichat-backup-0a1b2c3d"), "spec": template}
-        outdated = outdated_requests(workspace(**spec), observed(run, *pods), stops_chat=stops)
+        outdated = outdated_runs(workspace(**spec), observed(run, *pods), stops_chat=stops)
         return run in [*outdated]
 
     def test_is_made_anew_when_the_chat_it_needs_is_suspended(self) -> None:
@@ -647,6 +647,27 @@ class TestARequestsJobThatHasNotBegun:
         run = job("team-a-aichat-backup-0a1b2c3d")
         assert not self.outdated(pod(run), beside=True, suspended=True)
         assert self.outdated(waiting_for_chat(run), beside=True, suspended=True)
+
+
+class TestARunOfTheScheduleThatHasNotBegun:
+    """It would end as a failure at its deadline."""
+
+    def outdated(self, *pods: Manifest, stops: bool = False, **spec: Any) -> bool:
+        run = job("team-a-aichat-backup-29001")
+        owners = [{"kind": "CronJob", "name": "team-a-aichat-backup", "controller": True}]
+        metadata = {**run["metadata"], "ownerReferences": owners}
+        run = {**run, "metadata": metadata, "spec": {"template": {"spec": BESIDE_CHAT}}}
+        outdated = outdated_runs(workspace(**spec), observed(run, *pods), stops_chat=stops)
+        return run in [*outdated]
+
+    def test_goes_when_the_chat_is_suspended_and_waits_for_a_restore(self) -> None:
+        assert self.outdated(suspended=True)
+        assert self.outdated(waiting_for_chat(job("team-a-aichat-backup-29001")), suspended=True)
+        assert not self.outdated()
+        assert not self.outdated(stops=True)
+
+    def test_stays_once_a_pod_has_a_node(self) -> None:
+        assert not self.outdated(pod(job("team-a-aichat-backup-29001")), suspended=True)
 
 
 def test_the_texts_of_other_programs_are_cut() -> None:
