@@ -1009,11 +1009,14 @@ class Reason(StrEnum):
         "BackupNoRoom",
         "AI0461",
         Severity.WARNING,
-        "A volume has no room: the chat's for the old data and the new, or the backups'.",
         (
-            "Raise `spec.storage.openWebUI` for a restore; for backups on a volume the "
-            "destination's `size`, or lower `spec.backup.keep`. Then ask again by another "
-            "`request`."
+            "There is no room: on the chat's volume for the old data and the new, in a run's "
+            "scratch space for a copy of a database, or on the backups' volume."
+        ),
+        (
+            "Raise `spec.storage.openWebUI`, which bounds the scratch space, too; for backups on a "
+            "volume raise the destination's `size`, or lower `spec.backup.keep`. Then ask again by "
+            "another `request`."
         ),
     )
     BACKUP_OF_ANOTHER = (
