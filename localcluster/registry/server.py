@@ -65,6 +65,7 @@ def application(store: Store, blob_host: str, upstream: str) -> web.Application:
             web.get(rf"/v2/{{repository:.+}}/blobs/{_BLOB}", _redirect),
             web.get(rf"/blobs/{_BLOB}", _read_blob),
             web.post(r"/v2/{repository:.+}/blobs/uploads/", _start_upload),
+            web.get(_UPLOADS, _read_upload),
             web.patch(_UPLOADS, _continue_upload),
             web.put(_UPLOADS, _end_upload),
         ]
@@ -242,6 +243,13 @@ async def _start_upload(request: web.Request) -> web.Response:
     return _accepted(request, f"{request.path}{identifier}", 0)
 
 
+async def _read_upload(request: web.Request) -> web.Response:
+    path = request.app[STORE].upload_path(request.match_info["upload"])
+    if not path.exists():
+        return _problem(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+    return _accepted(request, request.path, path.stat().st_size, 204)
+
+
 async def _continue_upload(request: web.Request) -> web.Response:
     path = request.app[STORE].upload_path(request.match_info["upload"])
     if not path.exists():
@@ -269,8 +277,8 @@ async def _append(request: web.Request, path: Path) -> None:
             file.write(chunk)
 
 
-def _accepted(request: web.Request, path: str, size: int) -> web.Response:
+def _accepted(request: web.Request, path: str, size: int, status: int = 202) -> web.Response:
     location = f"{request.scheme}://{request.host}{path}"
     return web.Response(
-        status=202, headers={hdrs.LOCATION: location, hdrs.RANGE: f"0-{max(0, size - 1)}"}
+        status=status, headers={hdrs.LOCATION: location, hdrs.RANGE: f"0-{max(0, size - 1)}"}
     )

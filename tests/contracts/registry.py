@@ -1,5 +1,6 @@
 """What bundles rely on of a registry: the local node's, a real one, and the fake of unit tests."""
 
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -53,7 +54,7 @@ def index_of(*manifests: tuple[Manifest, str]) -> Manifest:
 
 def send(registry: Registry, content: bytes, repository: str = REPOSITORY) -> Descriptor:
     blob = blob_of(content)
-    registry.push_blob(repository, blob, iter((content,)))
+    registry.push_blob(repository, blob, lambda offset: iter((content[offset:],)))
     return blob
 
 
@@ -106,19 +107,55 @@ class RegistryContract:
     def test_content_of_another_digest_is_refused(self, registry: Registry) -> None:
         blob = blob_of(CONFIG)
         with pytest.raises(OciError, match="DIGEST_INVALID"):
-            registry.push_blob(REPOSITORY, blob, iter((CONFIG.upper(),)))
+            registry.push_blob(REPOSITORY, blob, lambda _: iter((CONFIG.upper(),)))
         assert not registry.has_blob(REPOSITORY, blob.digest)
 
     def test_an_upload_that_broke_off_leaves_nothing_and_can_be_done_again(
         self, registry: Registry
     ) -> None:
-        def broken() -> Iterator[bytes]:
-            yield LAYER[: len(LAYER) // 2]
+        def broken(offset: int) -> Iterator[bytes]:
+            yield LAYER[offset : len(LAYER) // 2]
             raise httpx2.WriteError("the connection broke")
 
         blob = blob_of(LAYER)
+        pauses: list[float] = []
+        registry.pause = pauses.append
         with pytest.raises(OciError, match="the connection broke"):
-            registry.push_blob(REPOSITORY, blob, broken())
+            registry.push_blob(REPOSITORY, blob, broken)
+        assert pauses, "it was tried again"
         assert not registry.has_blob(REPOSITORY, blob.digest)
         send(registry, LAYER)
         assert b"".join(registry.blob(REPOSITORY, blob.digest)) == LAYER
+
+
+class ResumingRegistryContract(RegistryContract):
+    """Of registries that keep what came of an upload until the connection broke."""
+
+    def test_an_upload_that_broke_off_goes_on_where_it_was(self, registry: Registry) -> None:
+        half, offsets = len(LAYER) // 2, []
+
+        def content(offset: int) -> Iterator[bytes]:
+            offsets.append(offset)
+            yield LAYER[offset:half]
+            if not offset:
+                raise httpx2.WriteError("the connection broke")
+            yield LAYER[max(half, offset) :]
+
+        registry.pause = lambda _: time.sleep(0.2)  # the server sees the end of the connection
+        registry.push_blob(REPOSITORY, blob_of(LAYER), content)
+        assert len(offsets) == 2
+        assert 0 < offsets[1] <= half
+        assert b"".join(registry.blob(REPOSITORY, blob_of(LAYER).digest)) == LAYER
+
+    def test_an_upload_of_which_only_the_answer_was_lost_is_ended(self, registry: Registry) -> None:
+        offsets = []
+
+        def content(offset: int) -> Iterator[bytes]:
+            offsets.append(offset)
+            yield LAYER[offset:]
+            raise httpx2.ReadError("the answer was lost")
+
+        registry.pause = lambda _: time.sleep(0.2)
+        registry.push_blob(REPOSITORY, blob_of(LAYER), content)
+        assert offsets == [0]
+        assert registry.has_blob(REPOSITORY, blob_of(LAYER).digest)

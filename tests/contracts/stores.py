@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aichat_workspace.backup.errors import StoreError
+from aichat_workspace.backup.errors import BackupNotFoundError
 from aichat_workspace.backup.stores.store import Store, StoredObject
 
 _FUTURE = timedelta(days=2)
@@ -65,7 +65,7 @@ class StoreContract:
         assert store.sweep(datetime.now(UTC) + _FUTURE, ANY) == 0
 
     def test_reading_what_is_not_there_is_an_error(self, store: Store) -> None:
-        with pytest.raises(StoreError, match="can't read absent"):
+        with pytest.raises(BackupNotFoundError, match="can't read absent"):
             read(store, "absent")
 
     def test_a_deleted_object_is_gone_and_can_be_deleted_again(self, store: Store) -> None:

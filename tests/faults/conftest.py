@@ -21,6 +21,7 @@ from tests.faults.oracles import (
 from tests.faults.proxy import Call, Proxy, proxy_to
 from tests.faults.steps import CALM, make
 from tests.integration.conftest import (
+    BACKUP_IMAGE,
     SYSTEM,
     Cluster,
     control_plane,
@@ -41,7 +42,8 @@ class Operator:
     _process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     def start(self) -> None:
-        self._process = start_operator(self.kubeconfig, self.log, ENV="dev", PROBE_PORT="0")
+        environment = {"ENV": "dev", "PROBE_PORT": "0", "BACKUP_IMAGE": BACKUP_IMAGE}
+        self._process = start_operator(self.kubeconfig, self.log, **environment)
 
     def kill(self) -> None:
         """As the kernel does: nothing is finished, nothing is told."""

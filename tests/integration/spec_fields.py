@@ -486,6 +486,10 @@ ELSEWHERE: Final = {
     "backup.timeZone": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
     "backup.keep": ("test_backup_runs", "test_a_cron_job_is_what_spec_backup_says"),
     "restore.backup": ("test_restores", "test_a_new_workspace_begins_with_a_backups_data"),
+    "restore.destination": (
+        "test_restores",
+        "test_a_new_workspace_begins_with_a_backups_data",
+    ),
     "restore.source": ("test_restores", "test_a_new_workspace_begins_with_a_backups_data"),
     "restore.request": (
         "test_restores",

@@ -1,5 +1,6 @@
 """The runs of the backup program that spec.backup asks for, as a real API server takes them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -243,3 +244,35 @@ def test_without_spec_backup_nothing_is_left_of_it(cluster: Cluster, tenant: str
     )
     assert backed_up(cluster) == {}
     eventually(lambda: cluster.rests(2), "the operator rests")
+
+
+def refusal(cluster: Cluster, name: str, **backup: Any) -> str:
+    """Apply a workspace with kubectl, server-side; return what the API server says against it."""
+    manifest = json.dumps(workspace(name, backup=backup))
+    output = cluster.kubectl("apply", "--server-side", "-f", "-", stdin=manifest, check=False)
+    return output if "invalid" in output else ""
+
+
+def test_an_empty_backup_is_applied_any_number_of_times(cluster: Cluster) -> None:
+    name = "on-demand"
+    for _ in range(3):
+        assert not refusal(cluster, name)
+    request = json.dumps({"spec": {"backup": {"request": "now"}}})
+    cluster.kubectl("patch", "aiws", name, "-n", SYSTEM, "--type=merge", "-p", request)
+    for _ in range(2):
+        assert not refusal(cluster, name)
+    assert cluster.get("aiws", name, "-n", SYSTEM)["spec"]["backup"]["request"] == "now"
+    cluster.kube.delete("aiws", name, SYSTEM)
+
+
+def test_an_empty_schedule_is_applied_where_an_empty_backup_can_not_be(cluster: Cluster) -> None:
+    """Who has owned every field of an object, as after a client-side apply, and owns none any more,
+    has asked for none of them: then the API server writes null (decision 54)."""
+    name = "formerly-client-side"
+    manifest = json.dumps(workspace(name, backup={}))
+    cluster.kubectl("apply", "-f", "-", stdin=manifest)
+    outputs = [refusal(cluster, name) for _ in range(2)]
+    assert any("spec.backup" in output for output in outputs), "then docs/backup.md may say less"
+    for _ in range(3):
+        assert not refusal(cluster, name, schedule="")
+    cluster.kube.delete("aiws", name, SYSTEM)

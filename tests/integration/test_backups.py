@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from aichat_workspace.backup import commands
-from aichat_workspace.backup.errors import InvalidArchiveError, StoreError
+from aichat_workspace.backup.errors import (
+    InvalidArchiveError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnreachableError,
+)
 from aichat_workspace.backup.stores.s3 import S3Store, connect
 from aichat_workspace.backup.stores.store import StoredObject
 from localcluster import certificates
@@ -109,7 +114,8 @@ def test_a_bucket_that_is_not_there_is_an_error_with_its_fix(store: S3Store) -> 
 
 def test_a_wrong_secret_key_is_an_error_with_its_fix(server: S3Server, store: S3Store) -> None:
     client = connect({**server.environment, "AWS_SECRET_ACCESS_KEY": "another"})
-    with pytest.raises(StoreError, match=r"SignatureDoesNotMatch.*correct AWS_SECRET_ACCESS_KEY"):
+    expected = r"SignatureDoesNotMatch.*correct AWS_SECRET_ACCESS_KEY"
+    with pytest.raises(StoreRefusedError, match=expected):
         replace(store, client=client).objects()
 
 
@@ -123,7 +129,8 @@ def test_a_server_by_tls_needs_an_authority_that_is_trusted(
         assert S3Store(connect(server.environment), BUCKET, "").objects() == ()
         monkeypatch.delenv("SSL_CERT_FILE")
         stranger = S3Store(connect(server.environment), BUCKET, "", pause=lambda _: None)
-        with pytest.raises(StoreError, match="see that AWS_ENDPOINT_URL_S3, its certificate"):
+        expected = "see that AWS_ENDPOINT_URL_S3, its certificate"
+        with pytest.raises(StoreUnreachableError, match=expected):
             stranger.objects()
 
 

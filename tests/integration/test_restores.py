@@ -27,7 +27,10 @@ STORE = {"endpoint": "https://203.0.113.7", "bucket": "chats", "secretName": "re
 SETTINGS = {
     "backup": {
         "passphraseSecretName": "restore-passphrase",
-        "destinations": [{"name": "nightly", "s3": STORE}],
+        "destinations": [
+            {"name": "nightly", "s3": STORE},
+            {"name": "archive", "s3": {**STORE, "bucket": "old-chats"}},
+        ],
     }
 }
 
@@ -110,13 +113,15 @@ def replicas(cluster: Cluster, name: str) -> int:
 
 def test_a_new_workspace_begins_with_a_backups_data(cluster: Cluster) -> None:
     name = "restored-first"
-    cluster.apply(workspace(name, restore={"backup": BACKUP, "source": "another-one"}))
+    restore = {"backup": BACKUP, "source": "another-one", "destination": "archive"}
+    cluster.apply(workspace(name, restore=restore))
     pod = one_pod(cluster, name)
     assert pods(cluster, name, "openwebui") == [], "nobody writes before"
     container = pod["spec"]["containers"][0]
-    assert container["args"] == ["restore", BACKUP, "--from-another-workspace"]
+    run = pod["metadata"]["labels"]["job-name"]
+    assert container["args"] == ["restore", BACKUP, "--from-another-workspace", "--once", run]
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
-    assert environment["BACKUP_STORE"] == f"s3://chats/{SYSTEM}/another-one"
+    assert environment["BACKUP_STORE"] == f"s3://old-chats/{SYSTEM}/another-one"
     assert condition(cluster, name, "Ready") == ("False", "Restoring")
     assert condition(cluster, name, "Restored") == ("Unknown", "Restoring")
     end(cluster, pod, 0, {"name": BACKUP})

@@ -9,7 +9,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "reliability.md"
-ROWS: Final = tuple(f"F{number}" for number in range(1, 15))
+ROWS: Final = tuple(f"F{number}" for number in range(1, 16))
 _ROW: Final = re.compile(r"\bF\d+\b")
 _ENTRY: Final = re.compile(r"^- (F\d+): `(tests/\S+\.py)::(test_\w+)`$", re.MULTILINE)
 

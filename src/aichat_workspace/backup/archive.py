@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Final, cast
 
 from aichat_workspace.backup.data_folder import DataFile, changed_error
-from aichat_workspace.backup.errors import BackupError, InvalidArchiveError
+from aichat_workspace.backup.errors import ROOM, BackupError, InvalidArchiveError, NoRoomError
 from aichat_workspace.backup.manifest import MANIFEST, ArchivedFile, Manifest, read_manifest
 from aichat_workspace.backup.sealing import CREDENTIALS, unseal
 from aichat_workspace.backup.stores.store import Sink, Source
@@ -57,7 +57,7 @@ def read_archive(source: Source, passphrase: str, folder: Path | None = None) ->
     """Verify an archive, and unpack its data into `folder` if there is one.
 
     What is in `folder` counts only if nothing is raised. Raises InvalidArchiveError, which names
-    the file that is torn or altered; StoreError.
+    the file that is torn or altered; WrongPassphraseError, NoRoomError, StoreError.
     """
     files = bytearray()
     parts: dict[str, bytes] = {}
@@ -178,7 +178,8 @@ def _writable(folder: Path | None, entry: ArchivedFile) -> Iterator[Callable[[by
             os.fchmod(file.fileno(), entry.mode)
             os.fsync(file.fileno())
     except OSError as error:
-        raise BackupError(
+        kind = NoRoomError if error.errno in ROOM else BackupError
+        raise kind(
             f"can't write {entry.path} of the backup: {error.strerror}. See that the chat's volume "
             "is writable and has room for the old data and the new"
         ) from error

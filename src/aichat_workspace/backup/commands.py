@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from aichat_workspace.backup import archive, data_folder, retention, swap
-from aichat_workspace.backup.errors import BackupError, InvalidArchiveError
+from aichat_workspace.backup.errors import (
+    BackupError,
+    BackupNotFoundError,
+    InvalidArchiveError,
+    NoRoomError,
+    OtherWorkspaceError,
+)
 from aichat_workspace.backup.manifest import (
     ArchivedFile,
     Manifest,
@@ -97,7 +103,7 @@ def _require_finished(data: Path) -> None:
 def _claim(store: Store, workspace: str, now: datetime) -> None:
     """Write whose backups an empty store gets.
 
-    Raises BackupError where it has another workspace's, which pruning would delete.
+    Raises OtherWorkspaceError where it has another workspace's, which pruning would delete.
     """
     objects = store.objects()
     present = retention.owners(objects)
@@ -109,7 +115,7 @@ def _claim(store: Store, workspace: str, now: datetime) -> None:
     elif present != (workspace,):
         marks = " and ".join(map(retention.owner_object, present))
         reason = f"is of {', '.join(present)} ({marks})" if present else "says not whose they are"
-        raise BackupError(
+        raise OtherWorkspaceError(
             f"BACKUP_STORE has backups, and {reason}; this workspace is {workspace}. Set "
             "BACKUP_STORE to a folder of its own"
         )
@@ -133,12 +139,13 @@ def backups(store: Store) -> tuple[StoredObject, ...]:
 
 
 def restore(
-    settings: Settings, name: str, *, from_another_workspace: bool = False
+    settings: Settings, name: str, *, from_another_workspace: bool = False, restore_name: str = ""
 ) -> archive.Contents:
     """Replace the data folder's content by a backup's, once all of it is verified.
 
-    The chat must not run. Raises BackupError: then the data is as it was, or that of a restore that
-    was killed before (swap.recover).
+    The chat must not run. The data then say that they come from the restore of that name. Raises
+    BackupError: then the data is as it was, or that of a restore that was killed before
+    (swap.recover).
     """
     if not settings.workspace and not from_another_workspace:
         raise BackupError("set BACKUP_WORKSPACE to restore: the backup has to be its own")
@@ -151,16 +158,17 @@ def restore(
         if not from_another_workspace:
             _require_own(contents[0].manifest, settings.workspace)
 
-    swap.replace(settings.data, name, unpack)
+    swap.replace(settings.data, name, unpack, restore_name)
     return contents[0]
 
 
-def restore_folder(data: Path, name: str, folder: Path) -> int:
+def restore_folder(data: Path, name: str, folder: Path, restore_name: str = "") -> int:
     """Replace the data folder's content by that of another one, which a backup's snapshot was made
     into, once the copy is checked; return the number of files.
 
-    The chat must not run. Raises BackupError or OSError: then the data is as it was, or that of a
-    restore that was killed before (swap.recover).
+    The chat must not run. The data then say that they come from the restore of that name. Raises
+    BackupError or OSError: then the data is as it was, or that of a restore that was killed before
+    (swap.recover).
     """
     swap.recover(data)
     if swap.is_unfinished(folder):
@@ -169,13 +177,17 @@ def restore_folder(data: Path, name: str, folder: Path) -> int:
         )
     _require_room(data, data_folder.size_bytes(folder))
     counts: list[int] = []
-    swap.replace(data, name, lambda target: counts.append(data_folder.copy_data(folder, target)))
+
+    def unpack(target: Path) -> None:
+        counts.append(data_folder.copy_data(folder, target))
+
+    swap.replace(data, name, unpack, restore_name)
     return counts[0]
 
 
 def _require_own(manifest: Manifest, workspace: dict[str, Any]) -> None:
     if owner(manifest.workspace) != owner(workspace):
-        raise BackupError(
+        raise OtherWorkspaceError(
             f"backup {manifest.name} is of {owner(manifest.workspace)}, and this workspace is "
             f"{owner(workspace)}. Correct BACKUP_STORE, or make a clone: restore "
             f"{manifest.name} --from-another-workspace"
@@ -199,7 +211,7 @@ def _size_bytes(store: Store, name: str) -> int:
     sizes = {backup.name: backup.size_bytes for backup in backups(store)}
     if name not in sizes:
         newest = [*sizes][-1] if sizes else "none"
-        raise BackupError(f"there is no backup {name!r}; the newest is {newest}")
+        raise BackupNotFoundError(f"there is no backup {name!r}; the newest is {newest}")
     return sizes[name]
 
 
@@ -207,7 +219,7 @@ def _require_room(data: Path, size_bytes: int) -> None:
     """The old data stays beside the new until that is verified."""
     free = shutil.disk_usage(data).free
     if free < size_bytes:
-        raise BackupError(
+        raise NoRoomError(
             f"the backup has {size_bytes} bytes, and the chat's volume has {free} free. Raise "
             "spec.storage.openWebUI, and restore again"
         )

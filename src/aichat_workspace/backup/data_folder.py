@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from aichat_workspace.backup.durable import sync_file_system
-from aichat_workspace.backup.errors import DataChangedError, InvalidArchiveError
+from aichat_workspace.backup.errors import (
+    BackupError,
+    DataChangedError,
+    InvalidArchiveError,
+    NoRoomError,
+)
 from aichat_workspace.domain import names
 
 # Downloaded again by whatever needs them; `.cache` is Python packages', whose home is here.
@@ -28,6 +33,7 @@ _LEFT_OUT: Final = frozenset(
         "lost+found",
         names.RESTORE_STAGING,
         names.RESTORE_LEFTOVERS,
+        names.RESTORE_MARK,
         names.UPGRADE_COPY,
         f"{names.UPGRADE_COPY}.new",
     }
@@ -253,10 +259,14 @@ def _first_version(connection: sqlite3.Connection, path: str) -> int:
         raise _copy_error(path, error) from error
 
 
-def _copy_error(path: str, error: sqlite3.Error) -> DataChangedError:
+def _copy_error(path: str, error: sqlite3.Error) -> BackupError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return NoRoomError(
+            f"{path} can't be copied: {error}. Give BACKUP_SCRATCH more room, which "
+            "spec.storage.openWebUI bounds"
+        )
     return DataChangedError(
-        f"{path} can't be copied: {error}. If it is damaged, restore an earlier backup; if the "
-        "disk is full, give BACKUP_SCRATCH more room"
+        f"{path} can't be copied: {error}. If it is damaged, restore an earlier backup"
     )
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from aichat_workspace.backup import commands, swap
 from aichat_workspace.backup.archive import Contents
-from aichat_workspace.backup.errors import BackupError
+from aichat_workspace.backup.errors import ROOM, BackupError, NoRoomError
 from aichat_workspace.backup.manifest import Manifest
 from aichat_workspace.backup.settings import Settings, data_folder, scratch_folder
 from aichat_workspace.backup.stores.store import StoredObject
@@ -64,7 +64,8 @@ def _failure(error: BackupError | OSError) -> dict[str, Any]:
     if isinstance(error, BackupError):
         return {"error": error.code, "message": str(error)}
     message = f"{error}. See that the volumes are mounted, {_FIX}"
-    return {"error": _VOLUME_FAILED, "message": message}
+    code = NoRoomError.code if error.errno in ROOM else _VOLUME_FAILED
+    return {"error": code, "message": message}
 
 
 def _parser() -> ArgumentParser:
@@ -99,14 +100,23 @@ def _parser() -> ArgumentParser:
         help="copy this folder, a volume that the backup's snapshot was made into, and need no "
         "store",
     )
+    named["restore"].add_argument(
+        "--once",
+        default="",
+        metavar="RESTORE",
+        help="the restore's name: where the data come from it already, nothing is done",
+    )
     named["extract"].add_argument(
         "--credentials",
         type=Path,
         metavar="FILE",
         help="write its credentials there, as a Secret that only this user may read",
     )
-    commands_of_it.add_parser(
+    recover = commands_of_it.add_parser(
         "recover", help="End a restore that was killed; the chat must not start before."
+    )
+    recover.add_argument(
+        "--forget", default="", metavar="RESTORE", help="let this one be carried out again later"
     )
     return parser
 
@@ -142,18 +152,28 @@ def _verify(environment: Mapping[str, str], name: str) -> dict[str, Any]:
 
 
 def _restore(
-    environment: Mapping[str, str], name: str, *, from_another_workspace: bool, folder: Path | None
+    environment: Mapping[str, str],
+    name: str,
+    *,
+    from_another_workspace: bool,
+    folder: Path | None,
+    once: str,
 ) -> dict[str, Any]:
-    """`replaced` is the backup that a restore which was killed before has put in place."""
+    """`replaced` is the backup that a restore which was killed before has put in place, and `again`
+    says that the data came from this restore already."""
     data = data_folder(environment)
     restore: Callable[[], dict[str, Any]]
     if folder is not None:
-        restore = partial(_restore_folder, data, name, folder)
+        restore = partial(_restore_folder, data, name, folder, once)
     else:
         settings = Settings.read(environment)
-        restore = partial(_restore_archive, settings, name, from_another_workspace)
-    installed = swap.recover(data).installed
-    if installed == name:
+        restore = partial(_restore_archive, settings, name, from_another_workspace, once)
+    recovery = swap.recover(data)
+    installed = recovery.installed
+    is_done = bool(once) and swap.restored_by(data) == once
+    if is_done and not recovery.was_unfinished:
+        return {"name": name, "again": True}
+    if is_done or installed == name:
         return {"name": name}
     try:
         return restore()
@@ -161,12 +181,16 @@ def _restore(
         return {**_failure(error), **({"replaced": installed} if installed else {})}
 
 
-def _restore_folder(data: Path, name: str, folder: Path) -> dict[str, Any]:
-    return {"name": name, "files": commands.restore_folder(data, name, folder)}
+def _restore_folder(data: Path, name: str, folder: Path, once: str) -> dict[str, Any]:
+    return {"name": name, "files": commands.restore_folder(data, name, folder, once)}
 
 
-def _restore_archive(settings: Settings, name: str, from_another_workspace: bool) -> dict[str, Any]:
-    contents = commands.restore(settings, name, from_another_workspace=from_another_workspace)
+def _restore_archive(
+    settings: Settings, name: str, from_another_workspace: bool, once: str
+) -> dict[str, Any]:
+    contents = commands.restore(
+        settings, name, from_another_workspace=from_another_workspace, restore_name=once
+    )
     return _summary(contents.manifest)
 
 
@@ -196,8 +220,11 @@ def _write_secret(path: Path, contents: Contents) -> None:
         file.write(orjson.dumps(secret))
 
 
-def _recover(environment: Mapping[str, str]) -> dict[str, Any]:
-    recovery = swap.recover(data_folder(environment))
+def _recover(environment: Mapping[str, str], forget: str) -> dict[str, Any]:
+    data = data_folder(environment)
+    recovery = swap.recover(data)
+    if forget:
+        swap.forget(data, forget)
     replaced = {"replaced": recovery.installed} if recovery.installed else {}
     return {"recovered": recovery.was_unfinished, **replaced}
 

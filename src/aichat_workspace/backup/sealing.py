@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import Base64Bytes, Field, ValidationError
 
-from aichat_workspace.backup.errors import BackupError, InvalidArchiveError
+from aichat_workspace.backup.errors import BackupError, InvalidArchiveError, WrongPassphraseError
 from aichat_workspace.backup.manifest import MANIFEST
 from aichat_workspace.domain.v1alpha1.base import Schema, format_refusal
 
@@ -62,7 +62,8 @@ def seal(credentials: Mapping[str, str], passphrase: str, manifest: bytes) -> by
 
 
 def unseal(sealed: bytes, passphrase: str, manifest: bytes) -> dict[str, str]:
-    """Return the credentials. Raises InvalidArchiveError for another passphrase or manifest."""
+    """Return the credentials. Raises WrongPassphraseError for another passphrase or manifest, and
+    InvalidArchiveError."""
     try:
         content = _Sealed.model_validate_json(sealed)
     except ValidationError as error:
@@ -72,7 +73,7 @@ def unseal(sealed: bytes, passphrase: str, manifest: bytes) -> dict[str, str]:
     try:
         plaintext = content.cipher(passphrase).decrypt(content.nonce, content.ciphertext, manifest)
     except InvalidTag as error:
-        raise InvalidArchiveError(
+        raise WrongPassphraseError(
             f"{CREDENTIALS} can't be opened: the passphrase is not the one of this backup, or "
             f"{MANIFEST} or {CREDENTIALS} was altered. Use the passphrase of that time, or restore "
             "another backup"

@@ -29,6 +29,7 @@ _INSTALLING: Final = "installing"
 _OLD: Final = "old"
 _NAME: Final = "name"
 """The file with the backup's name, there from before `verified` until after the old data."""
+_MAX_MARK_CHARACTERS: Final = 256
 # The last is the file system's own.
 _STAYS: Final = frozenset({names.RESTORE_STAGING, names.RESTORE_LEFTOVERS, "lost+found"})
 _log: Final = structlog.get_logger()
@@ -45,10 +46,11 @@ class Recovery:
     version of the program had not written its name."""
 
 
-def replace(data: Path, name: str, unpack: Callable[[Path], None]) -> None:
+def replace(data: Path, name: str, unpack: Callable[[Path], None], restore: str = "") -> None:
     """Fill a new folder by `unpack`, and swap it in as that backup's unless that raises.
 
-    Raises OSError, before anything is moved, for a folder that this user may not move.
+    The new data say which `restore` they come from; empty for one that has no name. Raises OSError,
+    before anything is moved, for a folder that this user may not move.
     """
     recover(data)
     for path in _replaced(data):
@@ -60,15 +62,31 @@ def replace(data: Path, name: str, unpack: Callable[[Path], None]) -> None:
     except BaseException:
         recover(data)
         raise
-    with (unpacked.parent / _NAME).open("w") as file:
-        file.write(name)
-        file.flush()
-        os.fsync(file.fileno())
+    _remove(unpacked / names.RESTORE_MARK)  # people can make files of any name
+    if restore:
+        _write(unpacked / names.RESTORE_MARK, restore)
+    _write(unpacked.parent / _NAME, name)
     sync_tree(unpacked)  # the name below must not last where these do not
     sync_folder(unpacked.parent)
     unpacked.rename(unpacked.parent / _VERIFIED)
     sync_folder(unpacked.parent)
     recover(data)
+
+
+def restored_by(data: Path) -> str:
+    """Return the restore that the data in place come from; empty where none says so."""
+    mark = data / names.RESTORE_MARK
+    if not _is_file(mark) or not os.access(mark, os.R_OK):  # people can make a file of that name
+        return ""
+    with mark.open(errors="replace") as file:
+        return file.read(_MAX_MARK_CHARACTERS)
+
+
+def forget(data: Path, restore: str) -> None:
+    """Let the same restore be carried out again, if the data in place come from it."""
+    if restored_by(data) == restore:
+        (data / names.RESTORE_MARK).unlink()
+        sync_folder(data)
 
 
 def is_unfinished(data: Path) -> bool:
@@ -135,7 +153,7 @@ def recover(data: Path) -> Recovery:
 def _installed(staging: Path) -> str:
     """Return the backup that is in place; empty where the old data is."""
     name = staging / _NAME
-    if _is_folder(staging / _UNPACKED) or name.is_symlink() or not name.is_file():
+    if _is_folder(staging / _UNPACKED) or not _is_file(name):
         return ""
     return name.read_text()
 
@@ -157,6 +175,17 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _make_folder(path: Path) -> None:
     if not _is_folder(path):
         path.unlink(missing_ok=True)
@@ -171,7 +200,7 @@ def _open_up(path: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder with all that is in it. Raises OSError."""
+    """Remove a folder with all that is in it, or a file. Raises OSError."""
     if not _is_folder(folder):
         folder.unlink(missing_ok=True)
         return

@@ -259,7 +259,7 @@ async def _backups(
             (await visit.api.get("/api/v1/me/can-i", {"verb": verb, "team": team}))["allowed"]
             for verb in ("patch", "create")
         ]
-        destinations = await _destinations(visit, team)
+        destinations = await destinations_of(visit, team)
     except ApiProblemError as error:
         if error.problem.status == 401:
             raise
@@ -268,7 +268,7 @@ async def _backups(
     return backups.backups(document, listing, rows.row(document, now), rights, now)
 
 
-async def _destinations(visit: Visit, team: str) -> Sequence[Document]:
+async def destinations_of(visit: Visit, team: str) -> Sequence[Document]:
     """Return where backups may go; nothing for who may read a workspace and not list the team's."""
     try:
         document = await visit.api.get("/api/v1/options", {"team": team})

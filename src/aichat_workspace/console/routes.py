@@ -297,8 +297,8 @@ class Routes:
 
     async def show_restore(self, request: Request) -> Response:
         """Show what restoring a backup does."""
-        visit, backup = await self._visit(request), request.query_params.get("backup", "")
-        return await backup_pages.restore_page(visit, *_address(request), backup)
+        visit, values = await self._visit(request), forms.parse_values(request.url.query)
+        return await backup_pages.restore_page(visit, *_address(request), values)
 
     async def restore(self, request: Request) -> Response:
         """Restore a backup of a workspace whose name was typed."""

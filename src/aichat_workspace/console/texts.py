@@ -184,6 +184,11 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         " replaced by those of the backup, for good. The chat stops meanwhile. People stay signed"
         " in, unless the workspace was made anew since the backup. Models and settings stay.",
         "restore_now": "Restore backup",
+        "other_destination": "From another destination",
+        "listed_destination": "Where the list above is",
+        "other_backup": "Name of the backup there",
+        "other_backup_help": "Backups of another destination are in no list, so its name is taken"
+        " as it is. Whether it is there, the restore says.",
         "clone": "Clone…",
         "clone_title": "Clone {name}",
         "clone_help": "A new workspace of the same team, with the settings of this one and the"

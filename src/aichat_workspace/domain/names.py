@@ -83,6 +83,8 @@ RESTORE_STAGING: Final = ".restore"
 there, a restore has not ended."""
 RESTORE_LEFTOVERS: Final = ".restore-old"
 """In a chat's data folder: old data that a restore could not remove."""
+RESTORE_MARK: Final = ".restored"
+"""In a chat's data folder: which restore its data come from, by the name of its Job."""
 
 PREPARATION: Final = "prepare"
 """The init container of a chat."""

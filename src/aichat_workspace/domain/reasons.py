@@ -944,8 +944,8 @@ class Reason(StrEnum):
         "AI0441",
         Severity.WARNING,
         (
-            "A backup or a restore was refused: for a setting, the backup's name, the room on the "
-            "volume, or because the backup is another workspace's."
+            "A backup or a restore was refused: for a setting, too many files, or the name of a "
+            "backup that was copied."
         ),
         "Mend what the message names, and ask again by another `request`.",
     )
@@ -953,11 +953,8 @@ class Reason(StrEnum):
         "ArchiveInvalid",
         "AI0442",
         Severity.WARNING,
-        "A backup is torn, was altered, or was sealed with another passphrase.",
-        (
-            "Restore another backup, or put the passphrase back that was in force when this one "
-            "was made."
-        ),
+        "A backup is torn, or was altered.",
+        "Restore another backup.",
     )
     BACKUP_DATA_CHANGED = (
         "BackupDataChanged",
@@ -970,10 +967,10 @@ class Reason(StrEnum):
         "BackupStoreFailed",
         "AI0444",
         Severity.WARNING,
-        "The store of backups refused, or did not answer.",
+        "The store of backups failed, or is not as the destination says.",
         (
-            "Check the destination in the AIChatPlatform: endpoint, bucket, keys, and the "
-            "addresses that network policies let through."
+            "Check the destination in the AIChatPlatform: endpoint, bucket and region, or the "
+            "volume; the message has the store's own words."
         ),
     )
     BACKUP_VOLUME_FAILED = (
@@ -1014,19 +1011,12 @@ class Reason(StrEnum):
             "snapshot controller tries again."
         ),
     )
-    BACKUP_NOT_FOUND = (
-        "BackupNotFound",
-        "AI0451",
-        Severity.WARNING,
-        "`spec.restore` names a backup whose snapshot is not there, or not ready.",
-        "Name one that `status.backup` lists, or the destination where it is.",
-    )
     BACKUP_OUT_OF_REACH = (
         "BackupOutOfReach",
         "AI0452",
         Severity.WARNING,
         "`spec.restore` names another workspace's backup on a volume or in a snapshot.",
-        "Make a backup of that workspace in a bucket, and choose the bucket here, too.",
+        "Make a backup of that workspace in a bucket, and name it in `spec.restore.destination`.",
     )
     RESTORE_CANCELLED = (
         "RestoreCancelled",
@@ -1034,4 +1024,72 @@ class Reason(StrEnum):
         Severity.WARNING,
         "`spec.restore` was removed before the restore had ended.",
         "Nothing to do: the data is the old or wholly the backup's, as the message says.",
+    )
+    BACKUP_NOT_FOUND = (
+        "BackupNotFound",
+        "AI0460",
+        Severity.WARNING,
+        (
+            "The destination has no backup of that name for this workspace, or for its source, or "
+            "its snapshot is not ready."
+        ),
+        (
+            "Name a backup of `status.backup`; for one of another destination, name that in "
+            "`spec.restore.destination`. The message has the newest one that is there."
+        ),
+    )
+    BACKUP_NO_ROOM = (
+        "BackupNoRoom",
+        "AI0461",
+        Severity.WARNING,
+        (
+            "There is no room: on the chat's volume for the old data and the new, in a run's "
+            "scratch space for a copy of a database, or on the backups' volume."
+        ),
+        (
+            "Raise `spec.storage.openWebUI`, which bounds the scratch space, too; for backups on a "
+            "volume raise the destination's `size`, or lower `spec.backup.keep`. Then ask again by "
+            "another `request`."
+        ),
+    )
+    BACKUP_OF_ANOTHER = (
+        "BackupOfAnother",
+        "AI0462",
+        Severity.WARNING,
+        "The backup, or the folder of the store, is another workspace's.",
+        (
+            "Name the other workspace in `spec.restore.source` to make a clone. Where a folder "
+            "has another one's backups, move them away, or use another `spec.workspaceName`."
+        ),
+    )
+    BACKUP_PASSPHRASE_WRONG = (
+        "BackupPassphraseWrong",
+        "AI0463",
+        Severity.WARNING,
+        "A backup was sealed with another passphrase than the platform's present one.",
+        (
+            "Put the passphrase of that time into the Secret of "
+            "`spec.backup.passphraseSecretName` for the restore, as the platform team, or restore "
+            "another backup."
+        ),
+    )
+    BACKUP_STORE_REFUSED = (
+        "BackupStoreRefused",
+        "AI0464",
+        Severity.WARNING,
+        "The store of backups does not know the keys, or does not let them do this.",
+        (
+            "Correct the keys in the destination's Secret, as the platform team, or give them the "
+            "rights to list, read, write and delete objects below the prefix."
+        ),
+    )
+    BACKUP_STORE_UNREACHABLE = (
+        "BackupStoreUnreachable",
+        "AI0465",
+        Severity.WARNING,
+        "The store of backups did not answer.",
+        (
+            "Check that the destination's endpoint, its certificate, the proxy and the addresses "
+            "that network policies let through are right, and that the store runs."
+        ),
     )

@@ -4,9 +4,11 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
 import hashlib
+import re
 import ssl
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,12 @@ _CHUNK_BYTES: Final = 1 << 20
 _ACCEPT: Final = ", ".join(sorted(INDEXES | MANIFESTS))
 _DOCKER_HUB_API: Final = "registry-1.docker.io"
 _PULL, _PUSH = "pull", "pull,push"
+# A registry that is restarted is back within a minute.
+_PAUSES_SECONDS: Final = (1.0, 5.0, 15.0, 30.0)
+_RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]+)")
+
+Content = Callable[[int], Iterator[bytes]]
+"""Gives a blob's bytes from an offset on."""
 
 
 @dataclass
@@ -45,6 +53,7 @@ class Registry:
     address: str
     """As host or host:port."""
     login: Login | None = None
+    pause: Callable[[float], None] = time.sleep
     _authorizations: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -103,30 +112,71 @@ class Registry:
             except httpx2.TransportError as error:
                 raise self._unreachable(error, what) from error
 
-    def push_blob(self, repository: str, blob: Descriptor, chunks: Iterator[bytes]) -> None:
-        """Send a blob, which is there only once it is whole."""
+    def push_blob(self, repository: str, blob: Descriptor, content: Content) -> None:
+        """Send a blob, which is there only once it is whole.
+
+        Where the connection breaks, only what the registry then lacks is sent again.
+        """
         what = f"{blob.digest} was not pushed to {self.address}/{repository}"
         response = self._send("POST", f"/v2/{repository}/blobs/uploads/", repository, _PUSH)
         if response.status_code != 202:
             raise self._refusal(response, repository, what)
-        location = self._location(response)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(blob.size),
-        }
-        authorized = self._authorized(location, headers, repository, _PUSH)
-        try:
-            response = self.http.patch(location, headers=authorized, content=chunks)
-        except httpx2.TransportError as error:
-            raise self._unreachable(error, what) from error
-        if response.status_code != 202:
-            raise self._refusal(response, repository, what)
-        location = self._location(response)
+        location = self._send_blob(self._location(response), repository, blob, content, what)
         separator = "&" if urlsplit(location).query else "?"
         location = f"{location}{separator}digest={blob.digest}"
         response = self._send("PUT", location, repository, _PUSH)
         if response.status_code != 201:
             raise self._refusal(response, repository, what)
+
+    def _send_blob(
+        self, location: str, repository: str, blob: Descriptor, content: Content, what: str
+    ) -> str:
+        """Send a blob's bytes to its upload; return where the upload ends."""
+        offset, failure = 0, OciError(what)
+        for pause in (0.0, *_PAUSES_SECONDS):
+            if pause:
+                self.pause(pause)
+                state = self._upload_state(location, repository, failure)
+                if state is None:
+                    continue
+                location, offset = state
+                if offset == blob.size:
+                    return location
+            headers = {
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(blob.size - offset),
+                **({"Content-Range": f"{offset}-{blob.size - 1}"} if offset else {}),
+            }
+            authorized = self._authorized(location, headers, repository, _PUSH)
+            try:
+                response = self.http.patch(location, headers=authorized, content=content(offset))
+            except httpx2.TransportError as error:
+                failure = self._unreachable(error, what)
+                continue
+            if response.status_code != 202:
+                raise self._refusal(response, repository, what)
+            return self._location(response)
+        raise failure
+
+    def _upload_state(
+        self, location: str, repository: str, failure: OciError
+    ) -> tuple[str, int] | None:
+        """Return where an upload goes on, and from which byte; None while nothing answers.
+
+        Raises the failure where the registry has kept nothing of it, as one that only takes up an
+        upload where it was told to.
+        """
+        try:
+            response = self._send("GET", location, repository, _PUSH)
+        except OciError as error:
+            if error.cause is not Cause.UNREACHABLE:
+                raise failure from error
+            return None
+        last = _RANGE.fullmatch(response.headers.get("Range", ""))
+        if response.status_code != 204 or last is None:
+            raise failure
+        # 0-0 is also said of an upload without a byte.
+        return self._location(response), int(last[1]) + 1 if int(last[1]) else 0
 
     def get_once(self, url: str, headers: Mapping[str, str]) -> httpx2.Response:
         """Read an answer as it is: without the login, and without following it elsewhere."""

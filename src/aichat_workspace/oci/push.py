@@ -129,10 +129,17 @@ class _Push:
         if self.registry.has_blob(self.repository, part.digest):
             self.advance(part.size)
             return 0
-        self.registry.push_blob(self.repository, part, self._counted(part))
-        return part.size
+        counted = 0
 
-    def _counted(self, part: Descriptor) -> Iterator[bytes]:
-        for chunk in self.bundle.chunks(self.entry, part):
-            yield chunk
-            self.advance(len(chunk))
+        def content(offset: int) -> Iterator[bytes]:
+            """Read all of it, so that it is verified; what is sent again is counted once."""
+            nonlocal counted
+            position = 0
+            for chunk in self.bundle.chunks(self.entry, part):
+                yield chunk[max(0, offset - position) :]
+                position += len(chunk)
+                self.advance(max(0, position - counted))
+                counted = max(counted, position)
+
+        self.registry.push_blob(self.repository, part, content)
+        return part.size

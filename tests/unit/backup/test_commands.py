@@ -16,9 +16,13 @@ import pytest
 from aichat_workspace.backup import archive, commands, data_folder, swap
 from aichat_workspace.backup.errors import (
     BackupError,
+    BackupNotFoundError,
     DataChangedError,
     InvalidArchiveError,
+    NoRoomError,
+    OtherWorkspaceError,
     StoreError,
+    WrongPassphraseError,
 )
 from aichat_workspace.backup.settings import Settings
 from aichat_workspace.backup.stores.store import Sink, Source, Store, StoredObject
@@ -137,7 +141,7 @@ def other(settings: Settings, namespace: str = "team-plum") -> Settings:
 
 def test_another_workspaces_backups_are_never_pruned(settings: Settings) -> None:
     backup = create(settings)
-    with pytest.raises(BackupError, match=r"is of team-lime/lime \(team-lime\.lime\.workspace\)"):
+    with pytest.raises(OtherWorkspaceError, match=r"\(team-lime\.lime\.workspace\)"):
         create(other(replace(settings, keep=1)), 1)
     assert [item.name for item in commands.backups(settings.store)] == [backup.name]
 
@@ -165,7 +169,7 @@ def test_another_workspaces_backup_replaces_nothing(settings: Settings) -> None:
     backup = create(settings)
     write_file(settings.data / "uploads" / "new", "new")
     before = read_chat(settings.data)
-    with pytest.raises(BackupError, match=r"is of team-lime/lime, and this workspace is team-plum"):
+    with pytest.raises(OtherWorkspaceError, match=r"is of team-lime/lime, and this .* team-plum"):
         commands.restore(other(settings), backup.name)
     assert read_chat(settings.data) == before
     with pytest.raises(BackupError, match="set BACKUP_WORKSPACE to restore"):
@@ -227,13 +231,13 @@ def test_an_altered_backup_replaces_nothing(settings: Settings, tmp_path: Path) 
 def test_another_passphrase_replaces_nothing(settings: Settings) -> None:
     backup = create(settings)
     before = read_chat(settings.data)
-    with pytest.raises(InvalidArchiveError, match="the passphrase is not the one"):
+    with pytest.raises(WrongPassphraseError, match="the passphrase is not the one"):
         commands.restore(replace(settings, passphrase="another passphrase"), backup.name)
     assert read_chat(settings.data) == before
 
 
 def test_a_backup_that_is_not_there_is_named(settings: Settings) -> None:
-    with pytest.raises(BackupError, match="there is no backup 'absent'; the newest is none"):
+    with pytest.raises(BackupNotFoundError, match="'absent'; the newest is none"):
         commands.restore(settings, "absent")
     backup = create(settings)
     with pytest.raises(BackupError, match=f"the newest is {backup.name}"):
@@ -259,7 +263,7 @@ class Huge(Undeletable):
 
 def test_a_restore_needs_room_for_the_old_data_and_the_new(settings: Settings) -> None:
     backup = create(settings)
-    with pytest.raises(BackupError, match=r"Raise spec\.storage\.openWebUI"):
+    with pytest.raises(NoRoomError, match=r"Raise spec\.storage\.openWebUI"):
         commands.restore(replace(settings, store=Huge(settings.store)), backup.name)
 
 

@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aichat_workspace.backup.data_folder import snapshot
-from aichat_workspace.backup.errors import DataChangedError
+from aichat_workspace.backup.errors import DataChangedError, NoRoomError
 from aichat_workspace.domain import names
 from tests.chat_data import (
     DOCUMENT,
@@ -208,3 +209,19 @@ def test_a_damaged_database_is_no_backup(data: Path, scratch: Path) -> None:
     with pytest.raises(DataChangedError, match=r"webui\.db can't be copied: "):
         paths(data, scratch)
     assert [*scratch.iterdir()] == []
+
+
+def test_scratch_space_that_is_full_is_no_damage(
+    data: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def connect_to_full_disk(database: str | Path, **options: Any) -> sqlite3.Connection:
+        connection = connect(database, **options)
+        if scratch in Path(database).parents:
+            connection.execute("PRAGMA max_page_count = 1")
+        return connection
+
+    monkeypatch.setattr("aichat_workspace.backup.data_folder.sqlite3.connect", connect_to_full_disk)
+    with pytest.raises(NoRoomError, match=r"is full\. Give BACKUP_SCRATCH more room"):
+        [file.path for file in snapshot(data, scratch)]

@@ -1,6 +1,7 @@
 """The program, by its command line."""
 
 import base64
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from aichat_workspace.backup.durable import sync_folder
 from aichat_workspace.backup.errors import BackupError
 from aichat_workspace.backup.main import main
 from aichat_workspace.backup.manifest import without_status
 from aichat_workspace.domain import names
+from aichat_workspace.domain.planning.run_ends import REASONS
 from tests.chat_data import CREDENTIALS, WORKSPACE, read_chat, restored, write_chat
 
 
@@ -129,6 +132,65 @@ def test_a_restore_that_was_killed_when_verified_ends_well_without_its_backup(
     assert read_chat(data)["uploads/3f2a_report.pdf"] == b"of the backup"
 
 
+def write_message(data: Path) -> None:
+    """People go on, after a restore."""
+    (data / "uploads" / "3f2a_report.pdf").write_bytes(b"newer")
+
+
+def document_of(data: Path) -> object:
+    return read_chat(data)["uploads/3f2a_report.pdf"]
+
+
+def test_a_restore_that_is_done_is_done_once_also_where_nobody_else_remembers_it(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = str(run(capsys, "create")["name"])
+    restore = ("restore", name, "--once")
+    assert "again" not in run(capsys, *restore, "lime-restore-1")
+    write_message(data)
+    assert run(capsys, *restore, "lime-restore-1") == {"name": name, "again": True}
+    assert document_of(data) == b"newer"
+    assert run(capsys, *restore, "lime-restore-2")["openWebUI"] == "open-webui:v1"
+    assert document_of(data) == b"hello", "another restore of the same backup is carried out"
+    write_message(data)
+    assert run(capsys, "recover", "--forget", "lime-restore-1") == {"recovered": False}
+    assert run(capsys, *restore, "lime-restore-2")["again"] is True
+    run(capsys, "recover", "--forget", "lime-restore-2")
+    run(capsys, *restore, "lime-restore-2")
+    assert document_of(data) == b"hello", "one that was given up is carried out again"
+
+
+@pytest.mark.usefixtures("data")
+def test_a_backup_does_not_say_which_restore_its_data_came_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = str(run(capsys, "create")["name"])
+    run(capsys, "restore", first, "--once", "lime-restore-1")
+    second = str(run(capsys, "create")["name"])
+    run(capsys, "restore", second)
+    assert "again" not in run(capsys, "restore", first, "--once", "lime-restore-1")
+
+
+def test_a_restore_whose_swap_was_ended_by_a_later_try_is_done(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = str(run(capsys, "create")["name"])
+    write_message(data)
+
+    def fail_in_the_swap(folder: Path) -> None:
+        if folder == data:
+            raise OSError("Input/output error")
+        sync_folder(folder)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("aichat_workspace.backup.swap.sync_folder", fail_in_the_swap)
+        with pytest.raises(SystemExit):
+            main(["restore", name, "--once", "lime-restore-1"])
+    capsys.readouterr()
+    assert run(capsys, "restore", name, "--once", "lime-restore-1") == {"name": name}
+    assert document_of(data) == b"hello"
+
+
 def test_a_restore_that_fails_says_which_other_backup_it_has_put_in_place(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,10 +217,31 @@ def test_a_long_message_is_cut_in_the_pods_status(
 
 def test_every_error_has_a_code_that_the_page_explains() -> None:
     page = (Path(__file__).parents[3] / "docs" / "backup.md").read_text()
-    errors: list[type[BackupError]] = [BackupError, *BackupError.__subclasses__()]
-    codes = [*(error.code for error in errors), "volume-failed"]
-    assert len({*codes}) == len(codes) == 5
+    kinds: list[type[BackupError]] = [BackupError, *_kinds_of(BackupError)]
+    codes = [*(error.code for error in kinds), "volume-failed"]
+    assert len({*codes}) == len(codes) == 11
     assert [code for code in codes if f"| `{code}` |" not in page] == []
+    assert {*codes} == {*REASONS}, "the operator has a reason for each"
+
+
+def _kinds_of(error: type[BackupError]) -> Iterator[type[BackupError]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from _kinds_of(kind)
+
+
+def test_a_volume_without_room_has_a_code_of_its_own(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = str(run(capsys, "create")["name"])
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("aichat_workspace.backup.swap.sync_tree", fail)
+    with pytest.raises(SystemExit):
+        main(["restore", name])
+    assert termination(data)["error"] == "no-room"
 
 
 def test_the_resource_and_the_credentials_come_out_of_a_backup(
@@ -211,7 +294,7 @@ def test_an_error_is_in_the_pods_status_with_its_fix(
         main(["restore", "absent"])
     assert exit_code.value.code == 1
     assert termination(data) == {
-        "error": "failed",
+        "error": "backup-not-found",
         "message": "there is no backup 'absent'; the newest is none",
     }
     assert "hello" not in capsys.readouterr().err

@@ -4,7 +4,11 @@ import json
 
 import pytest
 
-from aichat_workspace.backup.errors import BackupError, InvalidArchiveError
+from aichat_workspace.backup.errors import (
+    BackupError,
+    InvalidArchiveError,
+    WrongPassphraseError,
+)
 from aichat_workspace.backup.sealing import check_passphrase, seal, unseal
 from tests.chat_data import CREDENTIALS
 
@@ -24,7 +28,7 @@ def test_the_sealed_text_shows_none_of_them_and_is_another_each_time() -> None:
 
 def test_another_passphrase_opens_nothing() -> None:
     sealed = seal(CREDENTIALS, PASSPHRASE, MANIFEST)
-    with pytest.raises(InvalidArchiveError, match="the passphrase is not the one of this backup"):
+    with pytest.raises(WrongPassphraseError, match="the passphrase is not the one of this backup"):
         unseal(sealed, "another passphrase", MANIFEST)
 
 

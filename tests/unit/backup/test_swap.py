@@ -14,6 +14,7 @@ from tests.killing import count_steps, kill_at
 from tests.unprivileged import run_unprivileged
 
 NAME = "20261130T030000Z-00000001"
+RESTORE = "lime-restore-0a1b2c3d"
 
 
 def unpack_new(folder: Path) -> None:
@@ -27,6 +28,48 @@ def test_the_new_data_replaces_the_old(tmp_path: Path) -> None:
     write_chat(tmp_path / "expected", "new")
     assert read_chat(tmp_path / "data") == read_chat(tmp_path / "expected")
     assert not (tmp_path / "data" / names.RESTORE_STAGING).exists()
+
+
+def test_the_new_data_say_which_restore_they_come_from(tmp_path: Path) -> None:
+    swap.replace(tmp_path, NAME, unpack_new, RESTORE)
+    assert swap.restored_by(tmp_path) == RESTORE
+    swap.forget(tmp_path, "another one")
+    assert swap.restored_by(tmp_path) == RESTORE
+    swap.forget(tmp_path, RESTORE)
+    assert swap.restored_by(tmp_path) == ""
+    swap.replace(tmp_path, NAME, unpack_new, RESTORE)
+    swap.replace(tmp_path, NAME, unpack_new)
+    assert swap.restored_by(tmp_path) == "", "the data of one without a name come from no other"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, lambda path: path.symlink_to("webui.db"), os.mkfifo],
+    ids=["folder", "link", "pipe"],
+)
+def test_what_people_call_like_the_mark_is_none(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    def unpack(folder: Path) -> None:
+        unpack_new(folder)
+        make(folder / names.RESTORE_MARK)
+
+    make(tmp_path / names.RESTORE_MARK)
+    assert swap.restored_by(tmp_path) == ""
+    swap.replace(tmp_path, NAME, unpack, RESTORE)
+    assert swap.restored_by(tmp_path) == RESTORE
+    assert read_chat(tmp_path)["uploads/3f2a_report.pdf"] == b"new"
+
+
+def test_a_mark_that_nobody_may_read_is_none(tmp_path: Path) -> None:
+    def read() -> None:
+        mark = Path("data", names.RESTORE_MARK)
+        mark.write_text(RESTORE)
+        mark.chmod(0)
+        assert swap.restored_by(Path("data")) == ""
+
+    (tmp_path / "data").mkdir()
+    run_unprivileged(read, tmp_path)
 
 
 def test_data_that_is_refused_replaces_nothing(tmp_path: Path) -> None:
@@ -140,13 +183,14 @@ def test_a_swap_that_is_killed_at_any_step_leaves_the_old_or_the_new_data(tmp_pa
     write_chat(tmp_path / "expected-old", "old")
     write_chat(tmp_path / "expected-new", "new")
     old, new = read_chat(tmp_path / "expected-old"), read_chat(tmp_path / "expected-new")
+    new = dict(sorted({**new, names.RESTORE_MARK: RESTORE.encode()}.items()))
     whole = tmp_path / "whole"
     write_chat(whole, "old")
-    steps = count_steps(partial(swap.replace, whole, NAME, unpack_new), whole)
+    steps = count_steps(partial(swap.replace, whole, NAME, unpack_new, RESTORE), whole)
     for step in range(steps):
         data = tmp_path / str(step)
         write_chat(data, "old")
-        kill_at(partial(swap.replace, data, NAME, unpack_new), data, step)
+        kill_at(partial(swap.replace, data, NAME, unpack_new, RESTORE), data, step)
         recovery = swap.recover(data)
         outcomes.append({str(old): "old", str(new): "new"}[str(read_chat(data))])
         if recovery.installed:

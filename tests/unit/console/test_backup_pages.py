@@ -163,6 +163,27 @@ class TestRestore:
         assert answer.status_code == 422
         assert f"lists no backup &#39;{gone}&#39;" in answer.text
 
+    async def test_one_of_another_destination_is_named(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        put_backups(world)
+        path, gone = f"{PATH}/restore{QUERY}", "20250101T000000Z-99999999"
+        assert "destination" not in (await browser.open(path)).form(path).values
+        put_platform(world, "offsite", "attic")
+        page = await browser.open(path)
+        other = {"destination": "attic", "other": gone}
+        refused = await browser.submit(page, path, confirm="red", **other)
+        assert f'value="{gone}"' in refused.text, "what was entered stays"
+        answer = await browser.submit(page, path, confirm=NAME, **other)
+        assert answer.headers["Location"] == PATH + QUERY
+        restore = spec_of(world)["restore"]
+        assert (restore["backup"], restore["destination"]) == (gone, "attic")
+        path = f"{PATH}/clone{QUERY}"
+        page = await browser.open(path)
+        answer = await browser.submit(page, path, **other)
+        assert answer.status_code == 303
+        assert spec_of(world, f"{NAME}-copy")["restore"]["destination"] == "attic"
+
     @pytest.mark.parametrize("page_name", ["restore", "clone"])
     async def test_a_hostile_link_is_text(
         self, browser: Browser, world: ConsoleWorld, page_name: str

@@ -9,12 +9,12 @@ from aichat_workspace.oci.address import parse_address
 from aichat_workspace.oci.client import Registry, connect
 from localcluster.registry.server import application
 from localcluster.registry.store import Store
-from tests.contracts.registry import RegistryContract
+from tests.contracts.registry import ResumingRegistryContract
 from tests.fakes.registry import FakeRegistry
 from tests.served import served
 
 
-class TestFakeRegistry(RegistryContract):
+class TestFakeRegistry(ResumingRegistryContract):
     @pytest.fixture
     def registry(self) -> Iterator[Registry]:
         address = parse_address("http://registry.example.org")
@@ -22,7 +22,7 @@ class TestFakeRegistry(RegistryContract):
             yield registry
 
 
-class TestLocalRegistry(RegistryContract):
+class TestLocalRegistry(ResumingRegistryContract):
     """By its other name it serves blobs, as it does to Ollama."""
 
     @pytest.fixture

@@ -96,4 +96,5 @@ def write_bundle(folder: Path) -> Path:
 @contextmanager
 def registry(fake: FakeRegistry, login: Login | None = None) -> Iterator[Registry]:
     with connect(parse_address(ADDRESS), login, transport=fake) as connected:
+        connected.pause = lambda _: None
         yield connected

@@ -1,7 +1,12 @@
 """Logins of registries, and errors that name the fix."""
 
+import os
+import socket
 import ssl
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -11,9 +16,11 @@ from aichat_workspace.oci.address import parse_address
 from aichat_workspace.oci.client import Registry, connect, verified
 from aichat_workspace.oci.credentials import Login
 from aichat_workspace.oci.errors import Cause, OciError
+from localcluster.ports import free_port
 from tests.contracts.registry import CONFIG, blob_of, send
 from tests.fakes.registry import FakeRegistry
 from tests.unit.oci.bundles import registry
+from tests.waiting import eventually
 
 LOGIN = Login("ann", "secret")
 REALM = "https://auth.example.org/token"
@@ -271,3 +278,93 @@ def test_a_registry_has_a_port_a_path_and_perhaps_no_tls(
 ) -> None:
     address = parse_address(text)
     assert (str(address), address.is_plain) == (name, is_plain)
+
+
+@contextmanager
+def local_registry(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the local node's registry as a process of its own."""
+    command = [sys.executable, "-m", "localcluster.registry", "--listen", f"127.0.0.1:{port}"]
+    options = ["--data", str(folder / "data"), "--models", str(folder / "models")]
+    options += ["--blob-host", "localhost", "--upstream", ""]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603  (our own program)
+            [*command, *options], stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port: int) -> None:
+    def listens() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    eventually(listens, "the registry listens")
+
+
+def test_a_registry_that_is_killed_in_the_midst_of_a_blob_gets_only_the_rest_of_it(
+    tmp_path: Path,
+) -> None:
+    size = 24 * 2**20
+    whole = os.urandom(2**20) * (size // 2**20)
+    port, offsets = free_port(), []
+    with (
+        ExitStack() as processes,
+        connect(parse_address(f"http://127.0.0.1:{port}")) as connected,
+    ):
+        process = processes.enter_context(local_registry(tmp_path, port))
+        wait_for(port)
+
+        def content(offset: int) -> Iterator[bytes]:
+            offsets.append(offset)
+            for start in range(offset, size, 2**20):
+                if len(offsets) == 1 and start >= size // 2:
+                    eventually(lambda: _stored_bytes(tmp_path) > 2**20, "something is stored")
+                    process.kill()
+                    process.wait()
+                yield whole[start : min(start + 2**20, size)]
+
+        def start_again(_: float) -> None:
+            if len(offsets) == 1:
+                processes.enter_context(local_registry(tmp_path, port))
+                wait_for(port)
+
+        connected.pause = start_again
+        connected.push_blob("team/thing", blob_of(whole), content)
+        assert len(offsets) == 2
+        assert 2**20 < offsets[1] < size
+        assert connected.has_blob("team/thing", blob_of(whole).digest)
+
+
+def _stored_bytes(folder: Path) -> int:
+    uploads = (folder / "data").rglob("uploads/*")
+    return sum(path.stat().st_size for path in uploads)
+
+
+@pytest.mark.parametrize("status", [400, 404, 416])
+def test_an_upload_that_the_registry_has_given_up_is_begun_by_the_next_push(status: int) -> None:
+    fake = FakeRegistry()
+
+    def refuse(request: httpx2.Request) -> httpx2.Response | None:
+        if request.method == "PATCH":
+            raise httpx2.WriteError("the connection broke")
+        return (
+            httpx2.Response(status)
+            if "/uploads/" in request.url.path and (request.method == "GET")
+            else None
+        )
+
+    fake.refuse = refuse
+    with (
+        registry(fake) as connected,
+        pytest.raises(OciError, match="the connection broke") as error,
+    ):
+        send(connected, CONFIG)
+    assert error.value.cause is Cause.UNREACHABLE
+    assert "run this again" in error.value.fix

@@ -158,7 +158,7 @@ def test_after_an_interruption_at_any_request_the_next_push_ends_it(bundle: Bund
         fake = FakeRegistry()
 
         def refuse(_: httpx2.Request, fake: FakeRegistry = fake, number: int = number) -> None:
-            if len(fake.requests) == number + 1:
+            if len(fake.requests) > number:
                 raise httpx2.ConnectError("the machine is off")
 
         fake.refuse = refuse
@@ -170,6 +170,27 @@ def test_after_an_interruption_at_any_request_the_next_push_ends_it(bundle: Bund
         assert (fake.blobs, fake.manifests) == (whole.blobs, whole.manifests)
         resent = [request for request in fake.requests if request.startswith("PATCH")]
         assert len(resent) == len({*whole.blobs} - before), "what was there was not sent again"
+
+
+def test_what_is_sent_again_after_a_broken_connection_counts_once(bundle: Bundle) -> None:
+    fake = FakeRegistry()
+    broken: list[str] = []
+
+    def refuse(request: httpx2.Request) -> None:
+        path = f"{request.method} {request.url.path}"
+        if request.method == "PATCH" and path not in broken:
+            broken.append(path)
+            raise httpx2.WriteError("the connection broke")
+
+    fake.refuse = refuse
+    advanced: list[int] = []
+    address = parse_address(ADDRESS)
+    with registry(fake) as connected:
+        for entry in bundle.entries:
+            push(bundle, entry, connected, place_of(entry, address), advanced.append)
+    assert broken
+    sizes = [blob.size for entry in bundle.entries for blob in bundle.blobs(entry).values()]
+    assert sum(advanced) == sum(sizes)
 
 
 def test_an_altered_blob_never_gets_into_the_registry(bundle: Bundle) -> None:

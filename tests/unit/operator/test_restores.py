@@ -60,6 +60,8 @@ class Node:
     reason: str = ""
     runs: list[tuple[str, ...]] = field(default_factory=list)
     """The arguments of each pod that ran, in order."""
+    jobs: list[str] = field(default_factory=list)
+    """The names of their Jobs."""
 
     def act(self) -> None:
         """Start and stop the chat as it is asked for, and let each new Job run to its end."""
@@ -79,6 +81,7 @@ class Node:
         assert chat["spec"]["replicas"] == chat["status"]["replicas"] == 0, "nobody may write"
         recorded = self.cluster.objects[WORKSPACE_KEY]["status"]["restore"]
         assert recorded["run"] == job["metadata"]["name"], "an operator that starts anew knows it"
+        self.jobs.append(job["metadata"]["name"])
         self.runs.append(tuple(job["spec"]["template"]["spec"]["containers"][0]["args"]))
         condition = {
             "type": self.end,
@@ -167,7 +170,7 @@ async def test_a_restore_stops_the_chat_runs_once_and_starts_it_again() -> None:
     assert (world.status["phase"], world.reason("Ready")) == ("Provisioning", "Restoring")
     assert world.condition("Restored")["status"] == "Unknown"
     world = await settle(world, node)
-    assert node.runs == [("restore", BACKUP)]
+    assert node.runs == [("restore", BACKUP, "--once", node.jobs[0])]
     assert of_chat(world) == 1
     assert world.status["restore"]["state"] == "Done"
     assert world.condition("Restored")["status"] == "True"
@@ -213,7 +216,7 @@ async def test_a_restore_that_is_removed_after_it_was_killed_is_recovered() -> N
     node.end, node.reason = "Complete", ""
     world.apply(models=[])
     world = await settle(world, node)
-    assert node.runs[-1] == ("recover",)
+    assert node.runs[-1] == ("recover", "--forget", node.jobs[0])
     assert of_chat(world) == 1
     assert world.status["restore"]["reason"] == "RestoreCancelled"
     assert all(entry["type"] != "Restored" for entry in world.status["conditions"])
@@ -238,7 +241,7 @@ async def test_a_clone_is_restored_before_its_chat_first_starts() -> None:
     await world.reconcile()
     assert of_chat(world) == 0
     world = await settle(world, node)
-    assert node.runs == [("restore", BACKUP, "--from-another-workspace")]
+    assert node.runs == [("restore", BACKUP, "--from-another-workspace", "--once", node.jobs[0])]
     assert of_chat(world) == 1
 
 
@@ -299,5 +302,5 @@ async def test_an_operator_that_dies_before_any_write_is_followed_by_one_that_en
         node.act()
     world = await settle(world, node)
     assert deaths or number > 2
-    assert node.runs == [("restore", BACKUP)]
+    assert node.runs == [("restore", BACKUP, "--once", node.jobs[0])]
     assert (of_chat(world), world.status["restore"]["state"]) == (1, "Done")

@@ -16,6 +16,11 @@ from aichat_workspace.domain.v1alpha1.backup import (
 from aichat_workspace.domain.v1alpha1.field_types import DnsLabel
 
 _NAME: str = "20261201T023000Z-0f3b9c2d"
+_DESTINATION: Any = Field(
+    default=None,
+    description="The destination that the backup is in, as `/options` lists them; that of the list "
+    "when left out. The backups of another destination are in no list, so any name is taken.",
+)
 _UNLISTED: Any = Field(
     default=False,
     description="Take a backup that the list does not have, as one older than the newest twenty. "
@@ -118,6 +123,7 @@ class RestoreRequest(RequestBody):
         default=None,
         description="Another workspace of the team, whose backup it is; this one when left out.",
     )
+    destination: DnsLabel | None = _DESTINATION
     unlisted: StrictBool = _UNLISTED
 
 
@@ -135,4 +141,5 @@ class CloneRequest(RequestBody):
     backup: BackupName | None = Field(
         default=None, description="The backup that it begins with; the newest when left out."
     )
+    destination: DnsLabel | None = _DESTINATION
     unlisted: StrictBool = _UNLISTED

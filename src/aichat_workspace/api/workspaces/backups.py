@@ -19,7 +19,6 @@ from aichat_workspace.api.workspaces.spec_lists import Spec
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.policy import backups
 from aichat_workspace.domain.v1alpha1.backup import Backup, BackupDestination, BackupState
-from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 
 _TIME: Final = "%Y%m%dT%H%M%SZ"
@@ -113,7 +112,7 @@ class Backups:
 
         def change(spec: Spec) -> Spec:
             backup = {**(spec.get("backup") or {}), "request": request or self._text()}
-            self._require_destination(workspace.team, backup)
+            self._require_destination(workspace.team, spec)
             return {**spec, "backup": backup}
 
         changed, _ = await self.workspaces.change(caller, name, change, options)
@@ -130,15 +129,14 @@ class Backups:
         listing = workspace
         if source is not None and not body.unlisted:
             listing = await self._source(caller, source, workspace)
-        if not body.unlisted:
+        if not body.unlisted and _is_of_list(body.destination, listing):
             _require_listed(body.backup, listing)
 
         def change(spec: Spec) -> Spec:
-            place = self._require_destination(workspace.team, spec.get("backup"))
-            if source is not None:
-                _require_shared(place, source, listing)
+            destination = self._origin(workspace.team, spec, body.destination, source, listing)
             restore = {"backup": body.backup, "request": self._text()}
-            return {**spec, "restore": restore | ({"source": source} if source else {})}
+            restore |= ({"source": source} if source else {}) | destination
+            return {**spec, "restore": restore}
 
         changed, _ = await self.workspaces.change(caller, name, change, options)
         return changed
@@ -150,15 +148,22 @@ class Backups:
         same request may be repeated. Raises ProblemError: 409 without a backup, 422 for one that
         is not listed, and what creating a workspace raises."""
         source = await self.workspaces.find(caller, "get", name, team)
-        backup = body.backup or self._backup_of_clone(body.name, source) or _newest(source)
-        if body.backup and not body.unlisted:
+        is_of_list = _is_of_list(body.destination, source)
+        backup = body.backup or self._backup_of_clone(body.name, source)
+        if not backup and not is_of_list:
+            message = (
+                f"name a backup of destination {body.destination!r}: the list of "
+                f"{source.name!r} is of another one"
+            )
+            field = FieldError("backup", message)
+            raise ProblemError(422, "backup-not-listed", f"backup: {message}.", errors=(field,))
+        backup = backup or _newest(source)
+        if body.backup and is_of_list and not body.unlisted:
             _require_listed(body.backup, source)
         audit_log.note(backup=backup, source=source.name)
         spec = clone_spec(source.document["spec"], body.name, backup)
         require_valid(spec)
-        _require_shared(
-            self._require_destination(source.team, spec.get("backup")), source.name, source
-        )
+        spec["restore"] |= self._origin(source.team, spec, body.destination, source.name, source)
         creation = WorkspaceCreate.model_validate({"team": source.team, "spec": spec})
         return await self.workspaces.create(caller, creation, dry_run=dry_run)
 
@@ -185,17 +190,36 @@ class Backups:
             field = FieldError("source", message)
             raise ProblemError(404, error.code, f"source: {message}.", errors=(field,)) from None
 
+    def _origin(
+        self, team: str, spec: Spec, destination: str | None, source: str | None, listing: View
+    ) -> Spec:
+        """Return what spec.restore says of the destination that is read: nothing where that is the
+        one of the workspace's own backups. Where none is asked for, it is that of the list, if the
+        team may choose it. Raises ProblemError (409) where it can't be had, or has no backup of the
+        source."""
+        choices = backups.destinations_of_team(team, self.cluster.platform())
+        of_list = _destination(listing)
+        is_choice = any(place.name == of_list for place in choices)
+        place = self._require_destination(
+            team, spec, destination or (of_list if is_choice else None)
+        )
+        if source is not None:
+            _require_shared(place, source, listing, is_chosen=destination is not None)
+        own, _ = backups.choice(_wish(spec), team, self.cluster.platform())
+        return {} if place == own else {"destination": place.name}
+
     def _require_destination(
-        self, team: str, backup: Mapping[str, Any] | None
+        self, team: str, spec: Spec, origin: str | None = None
     ) -> BackupDestination:
-        """Return where the workspace's backups are. Raises ProblemError (409) where the platform
-        has none of it."""
+        """Return where the workspace's backups are, or the origin that a restore names. Raises
+        ProblemError (409) where the platform has none of it."""
         platform = self.cluster.platform()
-        spec = WorkspaceSpec(workspace_name="any", backup=Backup.model_validate(backup or {}))
-        place, problem = backups.destination(spec, team, platform)
+        field = "spec.restore.destination" if origin else "spec.backup.destination"
+        place, problem = backups.choice(origin or _wish(spec), team, platform, field)
         if place is None or problem is not None:
             detail = problem.message if problem else "there is no destination"
-            raise ProblemError(409, "no-backup-destination", f"{detail}.")
+            errors = (FieldError("destination", detail),) if origin else ()
+            raise ProblemError(409, "no-backup-destination", f"{detail}.", errors=errors)
         if place.snapshot is None and platform.backup.passphrase_secret_name is None:
             raise ProblemError(
                 409,
@@ -209,21 +233,38 @@ class Backups:
         return self.now().isoformat()
 
 
-def _require_shared(place: BackupDestination, source: str, listing: View) -> None:
+def _wish(spec: Spec) -> str | None:
+    """Return the destination that spec.backup names."""
+    wish: str | None = (spec.get("backup") or {}).get("destination")
+    return wish
+
+
+def _destination(listing: View) -> str | None:
+    """Return the destination that a workspace's list of backups is of; None before the first."""
+    return ((listing.document.get("status") or {}).get("backup") or {}).get("destination") or None
+
+
+def _is_of_list(destination: str | None, listing: View) -> bool:
+    """Whether the list has the backups of a destination; nothing lists those of others."""
+    return destination is None or destination == _destination(listing)
+
+
+def _require_shared(
+    place: BackupDestination, source: str, listing: View, *, is_chosen: bool
+) -> None:
     """Raise ProblemError (409) where a workspace that reads from this destination can't have
-    another one's backup."""
+    another one's backup. One that was chosen may have older ones."""
     if problem := backups.reach_problem(place, source, ""):
         detail = problem.message[0].upper() + problem.message[1:]
         raise ProblemError(409, "backup-out-of-reach", f"{detail}.")
-    backed_up = (listing.document.get("status") or {}).get("backup") or {}
-    other = backed_up.get("destination") if listing.name == source else None
+    other = _destination(listing) if listing.name == source and not is_chosen else None
     if other and other != place.name:
         raise ProblemError(
             409,
             "backup-out-of-reach",
-            f"The backups of {source!r} are in destination {other!r}, and this workspace reads "
-            f"from {place.name!r}. Set its spec.backup.destination to {other!r}, or make a backup "
-            f"of {source!r} in {place.name!r} first.",
+            f"The backups of {source!r} are in destination {other!r}, which the team may not "
+            f"choose. Ask the platform team, or make a backup of {source!r} in {place.name!r} "
+            "first.",
         )
 
 

@@ -18,7 +18,13 @@ import httpx2
 import structlog
 from httpx2 import Client, Response
 
-from aichat_workspace.backup.errors import BackupError, StoreError
+from aichat_workspace.backup.errors import (
+    BackupError,
+    BackupNotFoundError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnreachableError,
+)
 from aichat_workspace.backup.stores.sigv4 import SigV4
 from aichat_workspace.backup.stores.store import Sink, Source, StoredObject
 from aichat_workspace.foundation.error_text import error_text
@@ -28,12 +34,14 @@ PART_BYTES: Final = 32 * 1024 * 1024
 _TIMEOUT: Final = httpx2.Timeout(120, connect=10)
 _PAUSES_SECONDS: Final = (1.0, 5.0, 25.0)
 _BUSY: Final = frozenset({500, 502, 503, 504})
+_REFUSED: Final = frozenset({401, 403})
+_NO_KEY: Final = "NoSuchKey"
 _FIXES: Final = {
     "NoSuchBucket": "make the bucket, or correct its name in BACKUP_STORE",
     "AccessDenied": "let AWS_ACCESS_KEY_ID list, read, write and delete objects below the prefix",
     "InvalidAccessKeyId": "correct AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "correct AWS_SECRET_ACCESS_KEY",
-    "NoSuchKey": "list the backups: it may have been pruned",
+    _NO_KEY: "list the backups: it may have been pruned",
 }
 _OTHER_FIX: Final = (
     "see that AWS_ENDPOINT_URL_S3, its certificate and the network policy let it be reached"
@@ -178,13 +186,15 @@ class S3Store:
             "AWS_ENDPOINT_URL_S3"
         )
 
-    def _error(self, what: str, response: Response) -> StoreError:
+    def _error(self, what: str, response: Response) -> BackupError:
         code, message = str(response.status_code), ""
         with suppress(ElementTree.ParseError):
             element = ElementTree.fromstring(response.content)  # noqa: S314  (as above)
             code, message = _text(element, "Code") or code, _text(element, "Message")
         fix = _WRONG_PLACE if _is_elsewhere(response, code) else _FIXES.get(code, _OTHER_FIX)
-        return StoreError(f"can't {what} in bucket {self.bucket!r}: {code} {message}; {fix}")
+        return _kind(response, code)(
+            f"can't {what} in bucket {self.bucket!r}: {code} {message}; {fix}"
+        )
 
 
 @dataclass(slots=True)
@@ -243,7 +253,15 @@ def _translated(what: str, bucket: str) -> Iterator[None]:
         yield
     except httpx2.HTTPError as error:
         reason = error_text(error)
-        raise StoreError(f"can't {what} in bucket {bucket!r}: {reason}; {_OTHER_FIX}") from error
+        raise StoreUnreachableError(
+            f"can't {what} in bucket {bucket!r}: {reason}; {_OTHER_FIX}"
+        ) from error
+
+
+def _kind(response: Response, code: str) -> type[BackupError]:
+    if code == _NO_KEY:
+        return BackupNotFoundError
+    return StoreRefusedError if response.status_code in _REFUSED else StoreError
 
 
 def _is_elsewhere(response: Response, code: str) -> bool:

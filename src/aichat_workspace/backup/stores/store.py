@@ -28,7 +28,8 @@ class StoredObject:
 
 
 class Store(Protocol):
-    """A flat folder of objects, one workspace's. All methods raise StoreError."""
+    """A flat folder of objects, one workspace's. All methods raise StoreError, those that write
+    NoRoomError, and those that read one object BackupNotFoundError."""
 
     def create(self, name: str) -> AbstractContextManager[Sink]:
         """Write an object, which others see when the block has ended, whole, and never if it

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from aichat_workspace.backup.durable import sync_folder
-from aichat_workspace.backup.errors import StoreError
+from aichat_workspace.backup.errors import ROOM, BackupNotFoundError, NoRoomError, StoreError
 from aichat_workspace.backup.stores.store import Sink, Source, StoredObject
 
 _PARTIAL: Final = ".partial"
@@ -44,7 +44,13 @@ class VolumeStore:
     @contextmanager
     def open(self, name: str) -> Iterator[Source]:
         with _translated(f"read {name}", self.folder):
-            file = (self.folder / name).open("rb")
+            try:
+                file = (self.folder / name).open("rb")
+            except FileNotFoundError as error:
+                raise BackupNotFoundError(
+                    f"can't read {name} on the volume at {self.folder}: it is not there; list the "
+                    "backups: it may have been pruned"
+                ) from error
         with file:
             yield file
 
@@ -90,7 +96,8 @@ def _translated(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
+        kind = NoRoomError if error.errno in ROOM else StoreError
+        raise kind(
             f"can't {what} on the volume at {folder}: {error.strerror or error}. See that the "
             "volume is mounted, writable and not full"
         ) from error

@@ -61,6 +61,14 @@ Unlisted = Annotated[
     bool,
     typer.Option("--unlisted", help="Take one that the list does not have, as an older one."),
 ]
+FromDestination = Annotated[
+    str | None,
+    typer.Option(
+        "--from-destination",
+        metavar="DESTINATION",
+        help="The platform's destination that it is in, where that is not the list's.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -132,6 +140,7 @@ def restore(
             "--source", metavar="WORKSPACE", help="Another workspace of the team, whose it is."
         ),
     ] = None,
+    from_destination: FromDestination = None,
     unlisted: Unlisted = False,
     team: Team = None,
     yes: Yes = False,
@@ -149,6 +158,7 @@ def restore(
     team = current.document["team"]
     body: dict[str, Any] = {"backup": backup, "unlisted": unlisted}
     body |= {"source": source} if source else {}
+    body |= {"destination": from_destination} if from_destination else {}
 
     def send(*, dry_run: bool) -> Answer:
         return session.api.send(
@@ -163,6 +173,7 @@ def restore(
     if not yes and not dry_run:
         send(dry_run=True)  # nobody is asked about what can't be done
         origin = f"backup {backup}" + (f" of {source}" if source else "")
+        origin += f" from {from_destination}" if from_destination else ""
         session.confirm(_REPLACES.format(name=name, team=team, what=origin))
     answer = send(dry_run=dry_run)
     session.notes.say(f"{name} {'would be' if dry_run else 'is being'} restored")
@@ -187,6 +198,7 @@ def clone(
             autocompletion=complete_backup,
         ),
     ] = None,
+    from_destination: FromDestination = None,
     unlisted: Unlisted = False,
     team: Team = None,
     dry_run: DryRun = False,
@@ -200,6 +212,7 @@ def clone(
     seconds = seconds_of(timeout)
     body: dict[str, Any] = {"name": new_name, "unlisted": unlisted}
     body |= {"backup": backup} if backup else {}
+    body |= {"destination": from_destination} if from_destination else {}
     answer = session.api.send(
         f"{new_name} was not created",
         "POST",

@@ -57,8 +57,11 @@ def _remarks(document: Json) -> list[str]:
         remarks.append(f"made by schedule: {document['schedule']} ({document['timeZone']})")
     if document["isWaiting"] or document["state"] == "Running":
         remarks.append("one is being made")
-    if document["reason"]:
-        remarks.append(f"backups need you: {document['message'] or document['reason']}")
+    message, reason = document["message"], document["reason"]
+    if reason:
+        remarks.append(f"backups need you: {f'{message} ({reason})' if message else reason}")
+    elif message:  # what a run waits for, or why old backups stay
+        remarks.append(message)
     return remarks
 
 

@@ -76,7 +76,13 @@ def failure_of(record: Json) -> str:
     """Return why a run has failed; empty for one that has not."""
     if record.get("state") != "Failed":
         return ""
-    return str(record.get("message") or record.get("reason") or "it has failed")
+    return _with_reason(record, "it has failed")
+
+
+def _with_reason(entry: Json, otherwise: str) -> str:
+    """Return the message, with the reason that programs and the troubleshooting page know."""
+    message, reason = str(entry.get("message") or ""), str(entry.get("reason") or "")
+    return f"{message} ({reason})" if message and reason else message or reason or otherwise
 
 
 def backup_problem(document: Json) -> str:
@@ -87,7 +93,7 @@ def backup_problem(document: Json) -> str:
     """
     entry = condition(document, "BackedUp")
     if entry.get("status") == "False":
-        return str(entry.get("message") or entry.get("reason") or "it is not backed up")
+        return _with_reason(entry, "it is not backed up")
     return failure_of(record_of(document))
 
 

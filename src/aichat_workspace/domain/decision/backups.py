@@ -1,5 +1,6 @@
 """Decide whether runs of the backup program can be made, and from what they are rendered."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -7,16 +8,16 @@ import orjson
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.kubernetes.jobs import has_ended
+from aichat_workspace.domain.kubernetes.jobs import has_ended, is_controlled
 from aichat_workspace.domain.kubernetes.kinds import VOLUME_CLAIM
-from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.planning.restore import is_due
+from aichat_workspace.domain.planning.restore import is_cancelled, is_due, is_restore
 from aichat_workspace.domain.planning.volume_snapshots import entries, find, new_snapshot
 from aichat_workspace.domain.policy import backups, snapshot_classes
 from aichat_workspace.domain.policy.blocking import is_certain
 from aichat_workspace.domain.policy.effective_spec import has_backup_runs
-from aichat_workspace.domain.policy.secret_references import BACKUP, ReferencedSecret
+from aichat_workspace.domain.policy.secret_references import BACKUP, RESTORE, ReferencedSecret
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.context import Backups
@@ -26,14 +27,18 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class BackupDecision:
-    """What is rendered of backups."""
+    """What is rendered of backups and restores."""
 
     backups: Backups | None = None
     """None where the workspace asks for none, or none can be made."""
     secret: ReferencedSecret | None = None
     """The keys and the passphrase, while something is there to use them."""
     problem: Problem | None = None
-    """Why none can be made."""
+    """Why no backup can be made."""
+    restore_secret: ReferencedSecret | None = None
+    """The same, for a restore."""
+    restore_problem: Problem | None = None
+    """Why nothing can be restored."""
 
     @property
     def destination(self) -> str:
@@ -42,35 +47,39 @@ class BackupDecision:
 
     @property
     def referenced(self) -> dict[str, ReferencedSecret]:
-        """The Secret by its purpose."""
-        return {BACKUP: self.secret} if self.secret else {}
+        """The Secrets by their purpose."""
+        secrets = {BACKUP: self.secret, RESTORE: self.restore_secret}
+        return {purpose: secret for purpose, secret in secrets.items() if secret}
 
 
 NO_BACKUPS = BackupDecision()
 
 
 def decide_backups(workspace: Workspace, snapshot: Snapshot) -> BackupDecision:
-    """Return what is rendered of backups for a workspace as it was written."""
-    if not has_backup_runs(workspace.spec):
+    """Return what is rendered of backups for a workspace as it was written.
+
+    Its backups and what it restores may be in different destinations, so what is wrong with one
+    leaves the other alone.
+    """
+    spec = workspace.spec
+    if not has_backup_runs(spec):
         return NO_BACKUPS
-    platform = snapshot.platform
-    place, problem = backups.destination(workspace.spec, workspace.namespace, platform)
-    secret = None
-    if place is not None:
-        secret, problem = backups.resolve_secret(place, platform.backup, snapshot.secrets.get)
-    if problem is None:
-        problem = image_problem(snapshot)
-    if place is None or problem is not None:
-        is_shown = problem is not None and is_certain(problem, snapshot.unknown_settings)
-        return BackupDecision(problem=problem if is_shown else None)
+    wish = (spec, workspace.namespace, snapshot.platform)
+    place, secret, problem = None, None, None
+    if spec.backup is not None:
+        place, secret, problem = _usable(*backups.destination(*wish), workspace, snapshot)
+    origin, restore_secret, restore_problem = None, None, None
+    if spec.restore is not None:
+        origin, restore_secret, restore_problem = _usable(
+            *backups.origin(*wish), workspace, snapshot
+        )
+    if place is None and origin is None:
+        return BackupDecision(problem=problem, restore_problem=restore_problem)
+    is_requested = place is not None and _is_requested(workspace, snapshot)
+    has_schedule = spec.backup is not None and bool(spec.backup.schedule)
     snapshot_class = ""
-    if place.snapshot is not None:
-        snapshot_class, problem = _snapshot_class(workspace, place.snapshot, snapshot)
-        if problem is not None:
-            is_shown = is_certain(problem, snapshot.unknown_settings)
-            return BackupDecision(problem=problem if is_shown else None)
-    is_requested = _is_requested(workspace, snapshot)
-    has_schedule = workspace.spec.backup is not None and bool(workspace.spec.backup.schedule)
+    if place is not None and place.snapshot is not None:
+        snapshot_class, _ = _snapshot_class(workspace, place.snapshot, snapshot)
     return BackupDecision(
         Backups(
             destination=place,
@@ -78,12 +87,14 @@ def decide_backups(workspace: Workspace, snapshot: Snapshot) -> BackupDecision:
             team=workspace.namespace,
             resource=resource_text(workspace),
             is_requested=is_requested,
+            origin=origin,
             snapshot_class=snapshot_class,
-            new_snapshot=new_snapshot(workspace, snapshot.observed)
-            if workspace.spec.backup
-            else None,
+            new_snapshot=new_snapshot(workspace, snapshot.observed) if place else None,
         ),
-        secret if has_schedule or is_requested or is_due(workspace) else None,
+        secret if has_schedule or is_requested else None,
+        problem,
+        restore_secret if is_due(workspace) else None,
+        restore_problem,
     )
 
 
@@ -106,7 +117,7 @@ def _snapshot_class(
     )
 
 
-def restore_problem(
+def missing_backup(
     workspace: Workspace, place: BackupDestination, observed: Observed
 ) -> Problem | None:
     """Return why spec.restore can't be carried out from this destination, as far as is seen."""
@@ -121,10 +132,48 @@ def restore_problem(
     return Problem(
         Reason.BACKUP_NOT_FOUND,
         f"namespace {name!r} has no VolumeSnapshot for backup {target.backup!r} that is ready; the "
-        f"newest is {newest}; correct spec.restore.backup, or spec.backup.destination if it is "
-        "elsewhere",
+        f"newest is {newest}; correct spec.restore.backup, or name the destination that it is in, "
+        "in spec.restore.destination",
         "spec.restore.backup",
     )
+
+
+def _usable(
+    place: BackupDestination | None,
+    problem: Problem | None,
+    workspace: Workspace,
+    snapshot: Snapshot,
+) -> tuple[BackupDestination | None, ReferencedSecret | None, Problem | None]:
+    """Return the destination with its keys, or what is wrong; neither while that is not known."""
+    secret = None
+    if place is not None:
+        settings = snapshot.platform.backup
+        secret, problem = backups.resolve_secret(place, settings, snapshot.secrets.get)
+    problem = problem or image_problem(snapshot)
+    if place is not None and place.snapshot is not None and problem is None:
+        _, problem = _snapshot_class(workspace, place.snapshot, snapshot)
+    if place is None or problem is not None:
+        is_shown = problem is not None and is_certain(problem, snapshot.unknown_settings)
+        return None, None, problem if is_shown else None
+    return place, secret, None
+
+
+def ended_runs(
+    of_backups: BackupDecision, workspace: Workspace, jobs: Iterable[Manifest]
+) -> Iterator[Manifest]:
+    """Yield the Jobs whose destination can't be had any more, where that of others can. What ends a
+    restore that was given up needs none."""
+    if of_backups.backups is None:
+        return
+    name = workspace.spec.workspace_name
+    for job in jobs:
+        is_of_restore = is_restore(job, name)
+        if is_of_restore and is_cancelled(workspace):
+            continue
+        place = of_backups.backups.origin if is_of_restore else of_backups.backups.destination
+        problem = of_backups.restore_problem if is_of_restore else of_backups.problem
+        if place is None and problem and not is_controlled(job) and not is_deleting(job):
+            yield job
 
 
 def resource_text(workspace: Workspace) -> str:

@@ -10,9 +10,10 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.backups import (
     BackupDecision,
     decide_backups,
+    ended_runs,
     image_problem,
+    missing_backup,
     resource_text,
-    restore_problem,
 )
 from aichat_workspace.domain.decision.decisions import (
     Decision,
@@ -56,7 +57,7 @@ from aichat_workspace.domain.planning.restore import (
     RestorePlan,
     is_cancelled,
     is_due,
-    outdated_requests,
+    outdated_runs,
     plan_restore,
     with_running_restore,
 )
@@ -227,7 +228,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
                 Delete(ref(job), job["metadata"]["uid"])
                 for job in (
                     *restore.obsolete,
-                    *outdated_requests(workspace, observed, stops_chat=restore.stops_chat),
+                    *ended_runs(of_backups, workspace, observed.jobs),
+                    *outdated_runs(workspace, observed, stops_chat=restore.stops_chat),
                 )
             ),
             *(volume_snapshots.pruned(observed) if _prunes(workspace, of_backups) else ()),
@@ -274,7 +276,7 @@ def _with_restore(
         return None
     name, target = workspace.spec.workspace_name, workspace.spec.restore
     restored = None
-    if backups.snapshot and restore.copies_from and target:
+    if backups.reading_origin().snapshot and restore.copies_from and target:
         size = effective_spec.openwebui_share(workspace.spec, snapshot.platform).storage
         volume = restored_volume(name, target.backup, snapshot.observed, size)
         restored = (restore.copies_from, volume)
@@ -298,9 +300,9 @@ def _obstacle_to_runs(
     of_backups: BackupDecision, problems: tuple[Problem, ...], blocked: frozenset[str]
 ) -> Problem | None:
     """Return why no Job may write the chat's data now."""
-    if of_backups.problem is not None:
-        return of_backups.problem
-    if blocked & _USED_BY_RUNS or of_backups.backups is None:
+    if of_backups.restore_problem is not None:
+        return of_backups.restore_problem
+    if blocked & _USED_BY_RUNS or of_backups.backups is None or of_backups.backups.origin is None:
         return next(iter(problems), None)
     return None
 
@@ -308,8 +310,8 @@ def _obstacle_to_runs(
 def _obstacle_to_restore(
     of_backups: BackupDecision, workspace: Workspace, snapshot: Snapshot
 ) -> Problem | None:
-    place = of_backups.backups.destination if of_backups.backups else None
-    return restore_problem(workspace, place, snapshot.observed) if place else None
+    origin = of_backups.backups.origin if of_backups.backups else None
+    return missing_backup(workspace, origin, snapshot.observed) if origin else None
 
 
 def _platform_metadata(snapshot: Snapshot) -> Metadata:

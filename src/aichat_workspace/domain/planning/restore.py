@@ -24,6 +24,7 @@ from aichat_workspace.domain.planning.run_ends import (
     failure_of,
     is_result,
     replaced_by,
+    was_done_before,
     why_waiting,
 )
 from aichat_workspace.domain.problem import Problem
@@ -252,7 +253,11 @@ def _follow(
             return RestorePlan(_with_message(record, message), True)
         case JobState.COMPLETE:
             ended = job_ends.ended_at(job)
-            done = (_done if workspace.spec.restore else _cancelled)(record, ended)
+            done = (
+                _done(record, ended, was_done=was_done_before(pods))
+                if workspace.spec.restore
+                else _cancelled(record, ended)
+            )
             return _at_rest(workspace, observed, done)
         case JobState.FAILED if any(not is_over(pod) for pod in pods):
             message = f"waits for the last word of Job {name}"  # the pods' watch may be behind
@@ -286,17 +291,21 @@ def is_beside_chat(pod_spec: Manifest) -> bool:
     )
 
 
-def outdated_requests(
+def outdated_runs(
     workspace: Workspace, observed: Observed, *, stops_chat: bool
 ) -> Iterator[Manifest]:
-    """Yield the Jobs of requests that have not begun and need what is so no longer: the chat, which
-    is suspended now, or its absence. They are made anew."""
-    name = workspace.spec.workspace_name
+    """Yield the Jobs of backups that have not begun and need what is so no longer: the chat, which
+    is suspended now, or its absence. Those of requests are made anew. One of the schedule is not:
+    the data do not change, and it would end as a failure at its deadline."""
+    name, is_suspended = workspace.spec.workspace_name, workspace.spec.suspended
     for job in observed.jobs:
-        if is_restore(job, name) or is_controlled(job) or is_deleting(job):
+        if is_restore(job, name) or is_deleting(job):
             continue
         needs_chat = is_beside_chat(pod_template(job)["spec"])
-        is_right = needs_chat if stops_chat else needs_chat is not workspace.spec.suspended
+        if is_controlled(job):
+            is_right = not is_suspended
+        else:
+            is_right = needs_chat if stops_chat else needs_chat is not is_suspended
         if not is_right and not job_ends.has_begun(job, observed.pods):
             yield job
 
@@ -318,17 +327,26 @@ def may_use_data(pod: Manifest, workspace: str) -> bool:
 def _restore(workspace: str, restore: Restore) -> DataRun:
     """A source is another workspace, whatever its name: one of the same team and workspaceName may
     have been there before under another metadata.name."""
+    name = _restore_name(workspace, restore)
     arguments = (
         _RESTORE,
         restore.backup,
         *(("--from-another-workspace",) if restore.source else ()),
+        "--once",
+        name,
     )
-    name = f"{workspace}-{_RESTORE}-{_digest(restore)}"
     return DataRun(name, arguments, restore.source or workspace)
 
 
 def _recovery(workspace: str, restore: Restore) -> DataRun:
-    return DataRun(f"{workspace}-{_RECOVER}-{_digest(restore)}", (_RECOVER,), None)
+    """What was given up may be asked for again."""
+    arguments = (_RECOVER, "--forget", _restore_name(workspace, restore))
+    return DataRun(f"{workspace}-{_RECOVER}-{_digest(restore)}", arguments, None)
+
+
+def _restore_name(workspace: str, restore: Restore) -> str:
+    """Return the name of the restore's Job, which its data have, too: they come from it once."""
+    return f"{workspace}-{_RESTORE}-{_digest(restore)}"
 
 
 def _digest(restore: Restore) -> str:
@@ -363,10 +381,14 @@ def _is_any_alive(observed: Observed, workspace: str) -> bool:
     return is_any_job_running or not all(map(is_over, pods))
 
 
-def _done(record: RestoreRecord, ended: datetime | None) -> RestoreRecord:
+def _done(record: RestoreRecord, ended: datetime | None, *, was_done: bool) -> RestoreRecord:
     message = f"the data is that of backup {record.target.backup}"
     if record.target.source:
         message += f" of {record.target.source}"
+    if was_done:
+        message += (
+            " since before: nothing was replaced. To replace it again, change spec.restore.request"
+        )
     return _ended(record, BackupState.DONE, ended, Problem(Reason.RESTORED, message))
 
 

@@ -11,10 +11,16 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.context import BACKUP
 
 # docs/backup.md has the program's codes.
-_REASONS: Final[Mapping[str, Reason]] = {
+REASONS: Final[Mapping[str, Reason]] = {
     "failed": Reason.BACKUP_RUN_FAILED,
+    "backup-not-found": Reason.BACKUP_NOT_FOUND,
+    "other-workspace": Reason.BACKUP_OF_ANOTHER,
+    "no-room": Reason.BACKUP_NO_ROOM,
+    "wrong-passphrase": Reason.BACKUP_PASSPHRASE_WRONG,
     "invalid-archive": Reason.ARCHIVE_INVALID,
     "data-changed": Reason.BACKUP_DATA_CHANGED,
+    "store-refused": Reason.BACKUP_STORE_REFUSED,
+    "store-unreachable": Reason.BACKUP_STORE_UNREACHABLE,
     "store-failed": Reason.BACKUP_STORE_FAILED,
     "volume-failed": Reason.BACKUP_VOLUME_FAILED,
 }
@@ -31,7 +37,7 @@ def failure_of(job: Manifest, pods: Sequence[Manifest]) -> Problem:
     end = job_ends.termination(pods, BACKUP)
     result = job_ends.result(end)
     if "error" in result:
-        reason = _REASONS.get(str(result["error"]), Reason.BACKUP_RUN_FAILED)
+        reason = REASONS.get(str(result["error"]), Reason.BACKUP_RUN_FAILED)
         return Problem(reason, str(result.get("message", "")))
     why, message = job_ends.failure(job)
     if why == job_ends.DEADLINE:
@@ -50,6 +56,11 @@ def replaced_by(pods: Sequence[Manifest]) -> str:
     """Return the backup whose data a restore that failed has left in place: that of one that was
     killed before. Empty where the data is as it was."""
     return str(job_ends.result(job_ends.termination(pods, BACKUP)).get("replaced", ""))
+
+
+def was_done_before(pods: Sequence[Manifest]) -> bool:
+    """Whether the data came from the same restore already, so that a Job has replaced nothing."""
+    return job_ends.result(job_ends.termination(pods, BACKUP)).get("again") is True
 
 
 def why_waiting(pods: Iterable[Manifest]) -> str:

@@ -10,7 +10,6 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.policy.effective_spec import has_backup_runs
 from aichat_workspace.domain.policy.platform_secrets import FindObject
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.problem import Problem
@@ -27,6 +26,7 @@ ACCESS_KEY: Final = "AWS_ACCESS_KEY_ID"
 SECRET_KEY: Final = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  (a name)
 _MIN_PASSPHRASE_LENGTH: Final = 12
 _FIELD: Final = "spec.backup.destination"
+_ORIGIN_FIELD: Final = "spec.restore.destination"
 
 
 def destination(
@@ -36,7 +36,26 @@ def destination(
 
     It is the one that spec.backup names, and without a name the first that the team may choose.
     """
-    name = spec.backup.destination if spec.backup else None
+    return choice(spec.backup.destination if spec.backup else None, team, platform)
+
+
+def origin(
+    spec: WorkspaceSpec, team: str, platform: PlatformSpec
+) -> tuple[BackupDestination | None, Problem | None]:
+    """Return the destination that a restore reads, or why there is none.
+
+    It is the one that spec.restore names, and without a name that of the workspace's backups.
+    """
+    if spec.restore is None or spec.restore.destination is None:
+        return destination(spec, team, platform)
+    return choice(spec.restore.destination, team, platform, _ORIGIN_FIELD)
+
+
+def choice(
+    name: str | None, team: str, platform: PlatformSpec, field: str = _FIELD
+) -> tuple[BackupDestination | None, Problem | None]:
+    """Return the destination of that name, the team's first without one, or why there is none. The
+    problem is of the field."""
     choices = destinations_of_team(team, platform)
     if name is None:
         if choices:
@@ -45,20 +64,21 @@ def destination(
             Reason.BACKUP_DESTINATION_NOT_FOUND,
             f"there is no destination for backups that team {team!r} may choose; the platform team "
             "adds one to spec.backup.destinations of the AIChatPlatform",
-            _FIELD,
+            field,
         )
     listed = {entry.name: entry for entry in platform.backup.destinations}
     if name not in listed:
         return None, Problem(
             Reason.BACKUP_DESTINATION_NOT_FOUND,
-            f"there is no destination {name!r} for backups; {_choices(team, choices)}",
-            _FIELD,
+            f"there is no destination {name!r} for backups; {_choices(team, choices, field)}",
+            field,
         )
     if listed[name] not in choices:
         return None, Problem(
             Reason.BACKUP_DESTINATION_NOT_ALLOWED,
-            f"team {team!r} may not choose the destination {name!r}; {_choices(team, choices)}",
-            _FIELD,
+            f"team {team!r} may not choose the destination {name!r}; "
+            f"{_choices(team, choices, field)}",
+            field,
         )
     return listed[name], None
 
@@ -73,11 +93,13 @@ def destinations_of_team(team: str, platform: PlatformSpec) -> tuple[BackupDesti
 
 
 def violations(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[Problem]:
-    """Yield why the workspace can't have the destination that it asks for."""
-    if has_backup_runs(spec):
-        _, problem = destination(spec, team, platform)
-        if problem:
-            yield problem
+    """Yield why the workspace can't have the destinations that it asks for."""
+    wishes = [
+        *([destination] if spec.backup else ()),
+        *([origin] if spec.restore else ()),
+    ]
+    problems = (wish(spec, team, platform)[1] for wish in wishes)
+    yield from dict.fromkeys(problem for problem in problems if problem)
 
 
 def fill_spec(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> WorkspaceSpec:
@@ -145,8 +167,8 @@ def reach_problem(target: BackupDestination, source: str | None, own_name: str) 
     return Problem(
         Reason.BACKUP_OUT_OF_REACH,
         f"destination {target.name!r} is {kind} of each workspace by itself, in its own namespace, "
-        f"so nothing else reads the backups of {source!r}; set spec.backup.destination to one with "
-        "a bucket, and make a backup there first",
+        f"so nothing else reads the backups of {source!r}; name one with a bucket that has the "
+        "backup in spec.restore.destination, or make one there first",
         "spec.restore.source",
     )
 
@@ -170,6 +192,6 @@ def _data(
     )
 
 
-def _choices(team: str, choices: tuple[BackupDestination, ...]) -> str:
+def _choices(team: str, choices: tuple[BackupDestination, ...], field: str) -> str:
     listed = ", ".join(entry.name for entry in choices)
-    return f"{team!r} may choose {listed or 'none'}; change {_FIELD}, or ask the platform team"
+    return f"{team!r} may choose {listed or 'none'}; change {field}, or ask the platform team"

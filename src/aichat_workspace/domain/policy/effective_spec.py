@@ -158,12 +158,14 @@ def has_backup_runs(spec: WorkspaceSpec) -> bool:
 
 
 def backup_share(spec: WorkspaceSpec, platform: PlatformSpec) -> BackupShare:
-    """Return the share of a run of the backup program, with the volume of the destination that the
-    spec names (policy.backups.fill_spec)."""
-    name = spec.backup.destination if spec.backup else None
+    """Return the share of a run of the backup program, with the volume of the destinations that the
+    spec names (policy.backups.fill_spec): a workspace has one for all of them."""
+    wishes = (spec.backup, spec.restore)
+    named = [wish.destination for wish in wishes if wish]
     places = {entry.name: entry for entry in platform.backup.destinations}
-    volume = places[name].volume if name in places else None
-    return BackupShare(storage=volume.size) if volume else BackupShare()
+    volumes = [places[name].volume for name in named if name in places]
+    size = next((volume.size for volume in volumes if volume), None)
+    return BackupShare(storage=size) if size else BackupShare()
 
 
 def counted_shares(

@@ -26,6 +26,8 @@ SCIM: Final = "scim"
 """Generated, where the platform or the workspace asks for it; pods follow it by turns, too."""
 BACKUP: Final = "backup"
 """The platform's: a destination's keys and the passphrase, for runs of the backup program alone."""
+RESTORE: Final = "restore"
+"""The same, of the destination that a restore reads."""
 CLIENT_SECRET: Final = "clientSecret"  # noqa: S105  (a name)
 _API_KEY: Final = "apiKey"
 

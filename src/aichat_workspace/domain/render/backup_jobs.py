@@ -4,6 +4,7 @@ What the program does, and what its variables mean: docs/backup.md.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from aichat_workspace.domain import names
@@ -11,7 +12,6 @@ from aichat_workspace.domain.kubernetes.kinds import VOLUME_SNAPSHOT
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.effective_spec import BackupShare
-from aichat_workspace.domain.policy.secret_references import BACKUP as BACKUP_KEYS
 from aichat_workspace.domain.render.context import (
     BACKUP,
     OPENWEBUI,
@@ -50,12 +50,13 @@ def render(tenant: Tenant) -> Iterator[Manifest]:
     backups, spec = tenant.backups, tenant.spec.backup
     if backups is None:
         return
-    if volume := backups.volume:
+    if volume := backups.claimed:
         yield _claim(tenant, volume)
     if backups.restored:
         yield _restored_claim(tenant, *backups.restored)
     if backups.restore:
-        yield _restore(tenant, backups, backups.restore)
+        reading = backups.reading_origin()
+        yield _restore(replace(tenant, backups=reading), reading, backups.restore)
     if backups.new_snapshot:
         yield _snapshot(tenant, backups.new_snapshot)
     if spec is None or backups.destination is None:
@@ -344,7 +345,7 @@ def _store(tenant: Tenant, backups: Backups, source: str | None) -> str:
 
 def _secret_settings(tenant: Tenant, backups: Backups) -> list[dict[str, Any]]:
     variables = [PASSPHRASE, *((ACCESS_KEY, SECRET_KEY) if backups.s3 else ())]
-    name = tenant.copy_name(BACKUP_KEYS)
+    name = tenant.copy_name(backups.keys)
     return [
         {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": variable}}}
         for variable in variables

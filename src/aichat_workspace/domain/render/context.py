@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
@@ -17,6 +17,8 @@ from aichat_workspace.domain.policy.secret_references import (
     TLS,
     ReferencedSecret,
 )
+from aichat_workspace.domain.policy.secret_references import BACKUP as BACKUP_KEYS
+from aichat_workspace.domain.policy.secret_references import RESTORE as RESTORE_KEYS
 from aichat_workspace.domain.render.placement import placement
 from aichat_workspace.domain.v1alpha1.backup import (
     BackupDestination,
@@ -103,7 +105,7 @@ class Backups:
     """What runs of the backup program are rendered from."""
 
     destination: BackupDestination | None
-    """None where there is none, and only a recovery can be made."""
+    """None where no backup can be made."""
     image: str
     """The operator's own, which has the program."""
     team: str
@@ -114,11 +116,34 @@ class Backups:
     """Whether a run has been asked for that has not begun."""
     restore: DataRun | None = None
     """The run that is to be made now."""
+    origin: BackupDestination | None = None
+    """What a restore reads; None where none can be made, but for a recovery."""
+    keys: str = BACKUP_KEYS
+    """The purpose of the Secret with the destination's keys."""
     snapshot_class: str = ""
     """The class of snapshots of the chat's volume, where backups are such."""
     new_snapshot: NewSnapshot | None = None
     restored: tuple[str, RestoredVolume] | None = None
     """The volume that a restore copies from, by the name of its run, as long as that goes on."""
+
+    def reading_origin(self) -> Self:
+        """Return what a run is rendered from that reads the origin."""
+        return replace(self, destination=self.origin, keys=RESTORE_KEYS)
+
+    @property
+    def stores(self) -> tuple[S3Store, ...]:
+        """The buckets that runs reach."""
+        return tuple(place.s3 for place in self._places if place.s3)
+
+    @property
+    def claimed(self) -> VolumeStore | None:
+        """The volume that runs use: a workspace has one for all destinations that are one."""
+        return next((place.volume for place in self._places if place.volume), None)
+
+    @property
+    def _places(self) -> tuple[BackupDestination, ...]:
+        places = {place.name: place for place in (self.destination, self.origin) if place}
+        return tuple(places.values())
 
     @property
     def s3(self) -> S3Store | None:
@@ -351,7 +376,7 @@ def is_copy(secret: str, workspace: str) -> bool:
 
 def is_backup_copy(secret: str, workspace: str) -> bool:
     """Whether it is a copy of a store's keys and of the passphrase that seals backups."""
-    is_of_runs = _purpose(secret, workspace).startswith(f"{BACKUP}-")
+    is_of_runs = _purpose(secret, workspace).startswith((f"{BACKUP_KEYS}-", f"{RESTORE_KEYS}-"))
     return is_of_runs and is_copy(secret, workspace)
 
 

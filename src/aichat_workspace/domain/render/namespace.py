@@ -77,7 +77,7 @@ def _resource_quota(tenant: Tenant) -> Manifest:
     pods = effective_spec.pod_shares(spec, platform)
     shares = effective_spec.counted_shares(spec, platform)
     gpu = spec.resources.ollama.gpu
-    has_volume = tenant.backups is not None and tenant.backups.volume is not None
+    has_volume = tenant.backups is not None and tenant.backups.claimed is not None
     return tenant.manifest(
         "v1",
         "ResourceQuota",

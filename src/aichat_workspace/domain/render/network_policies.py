@@ -20,6 +20,7 @@ from aichat_workspace.domain.render.context import (
     TENANCY,
     Tenant,
 )
+from aichat_workspace.domain.v1alpha1.backup import S3Store
 
 _HTTPS: Final = 443
 _SOLVER: Final = {"acme.cert-manager.io/http01-solver": "true"}
@@ -104,20 +105,24 @@ def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
 
 
 def _backup(tenant: Tenant) -> tuple[Manifest, ...]:
-    """Let runs of the backup program reach their bucket, and nothing else."""
-    store = tenant.backups.s3 if tenant.backups else None
-    if store is None:
+    """Let runs of the backup program reach their buckets, and nothing else."""
+    stores = tenant.backups.stores if tenant.backups else ()
+    if not stores:
         return ()
+    egress = [rule for store in stores for rule in _ways_to(tenant, store)]
+    name, selector = names.backup(tenant.name), tenant.selector(BACKUP)
+    return (_policy(tenant, name, selector, egress=egress),)
+
+
+def _ways_to(tenant: Tenant, store: S3Store) -> list[dict[str, Any]]:
+    if not store.is_direct:
+        return peers.outside(tenant.platform, store.port)
     by_pods = peers.pods_of(store.namespaces, store.pod_labels)
     by_address = peers.blocks(store.ranges)
-    egress = [
+    return [
         *([peers.rule("to", by_pods, *(store.ports or (store.port,)))] if by_pods else ()),
         *([peers.rule("to", by_address, store.port)] if by_address else ()),
     ]
-    if not store.is_direct:
-        egress = peers.outside(tenant.platform, store.port)
-    name, selector = names.backup(tenant.name), tenant.selector(BACKUP)
-    return (_policy(tenant, name, selector, egress=egress),)
 
 
 def _policy(

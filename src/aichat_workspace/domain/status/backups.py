@@ -1,7 +1,7 @@
 """What the status says of backups: the last runs, what is there, and whether one is overdue."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -21,6 +21,7 @@ from aichat_workspace.domain.planning.run_ends import failure_of, why_waiting
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.context import BACKUP
+from aichat_workspace.domain.status.clock_changes import ClockChange, clock_changes
 from aichat_workspace.domain.status.finding import Finding
 from aichat_workspace.domain.v1alpha1.backup import (
     MAX_LISTED,
@@ -107,7 +108,7 @@ def next_record(
     list is of the snapshots that are there.
     """
     runs = _runs(workspace, observed)
-    record = _with_schedule(workspace, now)
+    record = _without_lost_run(_with_schedule(workspace, observed, now), runs)
     if runs:
         record = _after(record or BackupRecord(), runs, observed)
         record = _with_request(record, workspace, runs, observed)
@@ -150,7 +151,7 @@ def backed_up(
         warning = record.message if record and record.state is BackupState.DONE else ""
         message = "; ".join(filter(None, [since, warning]))
         return Finding(ConditionStatus.TRUE, Reason.BACKED_UP, message)
-    how = "by its schedule" if _schedule(workspace) else "by spec.backup.request"
+    how = "by its schedule" if workspace.spec.backup.schedule else "by spec.backup.request"
     message = f"no backup has been made yet; the first one is made {how}"
     return Finding(ConditionStatus.UNKNOWN, Reason.BACKUP_WAITING, message)
 
@@ -159,45 +160,93 @@ def overdue_at(
     workspace: Workspace, record: BackupRecord | None, observed: Observed
 ) -> datetime | None:
     """Return when a backup is overdue if none is made before; None without a schedule, and while it
-    rests, as that of a suspended workspace does.
+    rests, as that of a suspended workspace does, or of one whose chat waits for a restore.
 
     A schedule that is new, or goes on, owes nothing of the time before. Its longest time between
     two runs is meant, as its fields bound it: the CronJob's own controller reads schedules.
     """
     backup, name = workspace.spec.backup, workspace.spec.workspace_name
     cron_job = observed.objects.get(Ref("CronJob", name, names.backup(name)))
-    if backup is None or not _schedule(workspace) or cron_job is None:
+    if backup is None or not _schedule(workspace, observed) or cron_job is None:
         return None
     created_at = datetime.fromisoformat(cron_job["metadata"]["creationTimestamp"])
     recorded = [record.succeeded_at, record.schedule_since] if record else []
     since = max([created_at, *(moment for moment in recorded if moment)])
-    return since + longest_pause(backup.schedule, backup.time_zone, since.year) + _LATE
+    return since + longest_pause(backup.schedule, backup.time_zone, since) + _LATE
 
 
-def _schedule(workspace: Workspace) -> str:
-    """Return the schedule that runs, with its time zone; empty while none does."""
-    backup = workspace.spec.backup
+def _schedule(workspace: Workspace, observed: Observed) -> str:
+    """Return the schedule that runs, with its time zone; empty while none does.
+
+    A restore suspends the CronJob until its chat runs again.
+    """
+    backup, name = workspace.spec.backup, workspace.spec.workspace_name
     if backup is None or not backup.schedule or workspace.spec.suspended:
+        return ""
+    cron_job = observed.objects.get(Ref("CronJob", name, names.backup(name)), {})
+    if cron_job.get("spec", {}).get("suspend"):
         return ""
     return f"{backup.schedule} {backup.time_zone}"
 
 
-def _with_schedule(workspace: Workspace, now: datetime) -> BackupRecord | None:
+def _with_schedule(workspace: Workspace, observed: Observed, now: datetime) -> BackupRecord | None:
     """Return the record with the schedule that runs now, and since when."""
-    record, schedule = workspace.status.backup, _schedule(workspace)
+    record, schedule = workspace.status.backup, _schedule(workspace, observed)
     if schedule == (record.schedule if record else ""):
         return record
     update = {"schedule": schedule, "schedule_since": now if schedule else None}
     return (record or BackupRecord()).model_copy(update=update)
 
 
-def longest_pause(schedule: str, time_zone: str, year: int) -> timedelta:
-    """Return a bound of the time between two runs of a cron schedule.
+def _without_lost_run(record: BackupRecord | None, runs: Sequence[Manifest]) -> BackupRecord | None:
+    """Forget a run that is gone before it was seen to end, as one that waited for a chat which is
+    suspended now."""
+    if record is None or record.state is not BackupState.RUNNING:
+        return record
+    if record.run in {run["metadata"]["name"] for run in runs}:
+        return record
+    return record.model_copy(update={"state": None, "run": "", "message": ""})
 
-    Where clocks are put forward, as in the time zone in this year, a run may be skipped once.
+
+def longest_pause(schedule: str, time_zone: str, since: datetime) -> timedelta:
+    """Return a bound of the time from `since` to the next run of a cron schedule.
+
+    A day is longer where clocks are put back in it. Where they are put forward over the only hours
+    of the schedule, its run of that day is skipped:
+    https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#time-zones
     """
-    pause = _MACROS.get(schedule) or _pause(schedule)
-    return 2 * pause if _puts_clocks_forward(time_zone, year) else pause
+    pause, hours = _MACROS.get(schedule) or _pause(schedule), _hours(schedule)
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return 2 * pause  # a zone that is not known here may change its clocks
+    bound = pause + _put_back(clock_changes(zone, since, pause))
+    changes = clock_changes(zone, since, bound)
+    if not any(hours and hours <= change.skipped_hours for change in changes):
+        return bound
+    return bound + pause + _put_back(clock_changes(zone, since + bound, pause))
+
+
+def _put_back(changes: Iterable[ClockChange]) -> timedelta:
+    return sum((-change.shift for change in changes if change.shift < timedelta()), timedelta())
+
+
+def _hours(schedule: str) -> frozenset[int]:
+    """Return the hours of the day at which it runs; none where it names none."""
+    if schedule in _MACROS:
+        return frozenset() if schedule == "@hourly" else frozenset({0})
+    field = schedule.split()[1]
+    return frozenset() if field in _ANY else frozenset(_values(field, 23))
+
+
+def _values(field: str, last: int) -> Iterator[int]:
+    """Yield the numbers of lists, ranges and steps, as cron reads them."""
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, dash, end = span.partition("-")
+        begins = int(first) if first not in _ANY else 0
+        ends = int(end) if dash else last if step or first in _ANY else begins
+        yield from range(begins, ends + 1, int(step or 1))
 
 
 def _pause(schedule: str) -> timedelta:
@@ -216,16 +265,6 @@ def _first_day(field: str) -> int:
     """Return the first day of the month in lists, ranges and steps."""
     first = (re.split("[-/]", part)[0] for part in field.split(","))
     return min(int(day) if day.isdigit() else 1 for day in first)
-
-
-def _puts_clocks_forward(time_zone: str, year: int) -> bool:
-    """A time zone that is not known here may have daylight saving."""
-    try:
-        zone = ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return True
-    months = (datetime(year, month, 1, tzinfo=zone) for month in range(1, 13))
-    return len({moment.utcoffset() for moment in months}) > 1
 
 
 def _with_snapshots(

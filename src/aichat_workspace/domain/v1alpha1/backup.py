@@ -264,6 +264,11 @@ class Restore(Schema):
         "one becomes its clone, with a host, keys and an administrator of its own. This workspace "
         "when left out.",
     )
+    destination: DnsLabel | None = Field(
+        default=None,
+        description="The platform's destination that the backup is in, by name; that of "
+        "spec.backup when left out.",
+    )
     request: RequestText = Field(
         default="",
         description="Any text, as a date. Change it, and the same backup is restored again.",

@@ -35,6 +35,7 @@ DESTINATION: Final[dict[str, Any]] = {
     "name": "offsite",
     "s3": {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"},
 }
+NEAR: Final[dict[str, Any]] = {**DESTINATION, "name": "near"}
 _VERSIONS: Final = count(1)
 PATH: Final = "/api/v1/workspaces/team-a"
 
@@ -289,24 +290,57 @@ class TestRestore:
             await client.post(f"{PATH}:restore", json={"backup": OLD, "source": "team-a"})
             assert "source" not in spec_of(cluster)["restore"]
 
-    async def test_another_workspaces_backup_has_to_be_where_this_one_reads(self) -> None:
+    async def test_another_workspaces_backup_is_read_where_its_list_says(self) -> None:
         async with world() as (cluster, client):
-            put_platform(cluster, DESTINATION, {**DESTINATION, "name": "near"}, LOCAL)
+            put_platform(cluster, DESTINATION, NEAR, LOCAL)
             away = {"backup": {**STATUS["backup"], "destination": "near"}}
             cluster.watch_event(resource())
             cluster.watch_event(resource("team-b", status=away, version=2))
             body = {"backup": OLD, "source": "team-b"}
-            answer = await client.post(f"{PATH}:restore", json=body)
-            assert (answer.status_code, answer.json()["code"]) == (409, "backup-out-of-reach")
-            assert "Set its spec.backup.destination to 'near'" in answer.json()["detail"]
+            assert (await client.post(f"{PATH}:restore", json=body)).status_code == 202
+            assert spec_of(cluster)["restore"]["destination"] == "near"
             cluster.watch_event(resource(spec={"backup": {"destination": "near"}}, version=3))
             assert (await client.post(f"{PATH}:restore", json=body)).status_code == 202
+            assert "destination" not in spec_of(cluster)["restore"], "it reads there anyway"
             cluster.watch_event(resource(spec={"backup": {"destination": "local"}}, version=90))
             answer = await client.post(f"{PATH}:restore", json={**body, "unlisted": True})
             assert "a volume of each workspace by itself" in answer.json()["detail"]
             assert (
                 await client.post(f"{PATH}:restore", json={"backup": OLD, "unlisted": True})
             ).is_success
+
+    async def test_another_workspaces_backup_has_to_be_where_the_team_may_read(self) -> None:
+        async with world() as (cluster, client):
+            put_platform(cluster, DESTINATION, {**NEAR, "allowedTeams": ["others"]})
+            away = {"backup": {**STATUS["backup"], "destination": "near"}}
+            cluster.watch_event(resource())
+            cluster.watch_event(resource("team-b", status=away, version=2))
+            body = {"backup": OLD, "source": "team-b"}
+            answer = await client.post(f"{PATH}:restore", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (409, "backup-out-of-reach")
+            assert "'near', which the team may not choose" in answer.json()["detail"]
+
+    async def test_a_destination_that_is_asked_for_is_read_whatever_the_list_is_of(self) -> None:
+        async with world() as (cluster, client):
+            put_platform(cluster, DESTINATION, NEAR)
+            cluster.watch_event(resource(status=STATUS))
+            body = {"backup": GONE, "destination": "near"}
+            assert (await client.post(f"{PATH}:restore", json=body)).status_code == 202
+            assert spec_of(cluster)["restore"]["destination"] == "near"
+            body = {"backup": GONE, "destination": "offsite"}
+            answer = await client.post(f"{PATH}:restore", json=body)
+            assert answer.json()["code"] == "backup-not-listed", "the list is of that one"
+
+    async def test_a_destination_that_is_not_there_is_named(self) -> None:
+        async with world() as (cluster, client):
+            cluster.watch_event(resource(status=STATUS))
+            body = {"backup": OLD, "destination": "tape"}
+            answer = await client.post(f"{PATH}:restore", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (409, "no-backup-destination")
+            (error,) = answer.json()["errors"]
+            assert error["field"] == "destination"
+            assert "may choose offsite; change spec.restore.destination" in error["message"]
+            assert not cluster.patches
 
 
 class TestClone:
@@ -329,6 +363,24 @@ class TestClone:
             assert manifest["spec"]["workspaceName"] == "trial"
             assert manifest["spec"]["restore"] == {"backup": NEW, "source": "team-a"}
             assert '"action":"clone"' in str(manifest["metadata"]["annotations"])
+
+    async def test_it_reads_its_sources_backup_where_that_is(self) -> None:
+        async with world() as (cluster, client):
+            put_platform(cluster, DESTINATION, NEAR)
+            away = {"backup": {**STATUS["backup"], "destination": "near"}}
+            cluster.watch_event(resource(status=away))
+            creations = _creations(cluster)
+            body = {"name": "trial"}
+            assert (await client.post(f"{PATH}:clone", json=body)).status_code == 201
+            expected = {"backup": NEW, "source": "team-a", "destination": "near"}
+            assert creations[-1]["spec"]["restore"] == expected
+            body = {"name": "second", "backup": GONE, "destination": "offsite"}
+            assert (await client.post(f"{PATH}:clone", json=body)).status_code == 201
+            assert creations[-1]["spec"]["restore"] == {"backup": GONE, "source": "team-a"}
+            body = {"name": "third", "destination": "offsite"}
+            answer = await client.post(f"{PATH}:clone", json=body)
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["field"] == "backup"
 
     async def test_the_same_request_makes_one_clone_also_after_a_newer_backup(self) -> None:
         async with world() as (cluster, client):

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from httpx2 import Client, MockTransport, Request, Response
 
-from aichat_workspace.backup.errors import StoreError
+from aichat_workspace.backup.errors import StoreError, StoreRefusedError, StoreUnreachableError
 from aichat_workspace.backup.stores.s3 import S3Store
 from tests.contracts.stores import read, write
 
@@ -61,7 +61,8 @@ def test_a_server_that_can_not_be_reached_is_an_error_with_its_fix() -> None:
     def answer(_: Request) -> Response:
         raise httpx2.ConnectError("no route")
 
-    with pytest.raises(StoreError, match="no route; see that AWS_ENDPOINT_URL_S3, its cert"):
+    expected = "no route; see that AWS_ENDPOINT_URL_S3, its cert"
+    with pytest.raises(StoreUnreachableError, match=expected):
         store(answer).objects()
 
 
@@ -135,5 +136,13 @@ def test_a_server_that_takes_a_part_without_a_tag_is_none_of_s3() -> None:
 
 def test_a_refused_read_is_an_error_with_its_fix() -> None:
     refusal = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-    with pytest.raises(StoreError, match="AccessDenied no; let AWS_ACCESS_KEY_ID list, read"):
+    expected = "AccessDenied no; let AWS_ACCESS_KEY_ID list, read"
+    with pytest.raises(StoreRefusedError, match=expected):
         read(store(lambda _: Response(403, content=refusal)), "a")
+
+
+def test_a_bucket_that_is_not_there_is_no_refusal() -> None:
+    missing = b"<Error><Code>NoSuchBucket</Code><Message>no</Message></Error>"
+    with pytest.raises(StoreError, match="make the bucket") as error:
+        store(lambda _: Response(404, content=missing)).objects()
+    assert error.value.code == "store-failed"

@@ -37,13 +37,17 @@ def put_backups(world: World, **parts: Any) -> None:
 @pytest.fixture(autouse=True)
 def platform(world: World) -> None:
     """A platform with a place for backups."""
+    put_destinations(world, "offsite")
+    with_team(world)
+
+
+def put_destinations(world: World, *destinations: str) -> None:
     s3 = {"endpoint": "https://s3.example.org", "bucket": "backups", "secretName": "store"}
     backup = {
-        "destinations": [{"name": "offsite", "s3": s3}],
+        "destinations": [{"name": name, "s3": s3} for name in destinations],
         "passphraseSecretName": "passphrase",
     }
     world.put_platform(backup=backup)
-    with_team(world)
 
 
 class TestBackups:
@@ -64,11 +68,19 @@ class TestBackups:
         document = json.loads(world.run("backups", "red-chat", "-o", "json").out)
         assert document["items"][0]["madeAt"] == "2026-12-01T02:30:00Z"
 
-    def test_a_failed_run_says_why(self, world: World) -> None:
+    def test_a_failed_run_says_why_with_the_reason_that_the_pages_explain(
+        self, world: World
+    ) -> None:
         failed = {"state": "Failed", "reason": "RunFailed", "message": "the store refuses"}
         put_backups(world, record=failed)
         shown = world.run("backups", "red-chat").out
-        assert "backups need you: the store refuses" in shown
+        assert "backups need you: the store refuses (RunFailed)" in shown
+
+    def test_why_old_ones_stay_is_shown_after_a_run_that_was_well(self, world: World) -> None:
+        put_backups(world, record={"message": "old backups stay: AccessDenied"})
+        shown = world.run("backups", "red-chat").out
+        assert "old backups stay: AccessDenied" in shown
+        assert "backups need you" not in shown
 
     def test_the_shell_completes_their_names(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -171,6 +183,18 @@ class TestRestore:
         assert refused.code == 1
         assert "aichatctl backups red-chat" in refused.err
         assert world.run("restore", "red-chat", gone, "--yes", "--unlisted").code == 0
+
+    def test_one_of_another_destination_is_in_no_list(self, world: World) -> None:
+        put_backups(world)
+        put_destinations(world, "offsite", "attic")
+        gone = "20250101T000000Z-99999999"
+        option = ("--from-destination", "attic")
+        question = world.run("restore", "red-chat", gone, *option, stdin="y\n")
+        assert f"by those of backup {gone} from attic" in question.err
+        assert world.run("restore", "red-chat", gone, *option, "--yes").code == 0
+        assert world.workspace()["spec"]["restore"]["destination"] == "attic"
+        assert world.run("clone", "red-chat", "trial", "--backup", gone, *option).code == 0
+        assert world.workspace("trial")["spec"]["restore"]["destination"] == "attic"
 
 
 class TestClone:

@@ -51,7 +51,7 @@ def test_failed_and_overdue_backups_are_problems(world: World) -> None:
     world.put("failed", version=3, spec=backup, status={**READY_STATUS, "backup": failed})
     assert sorted(finding["text"] for finding in findings(world, "AC403")) == [
         "failed: the store refuses",
-        "late: a backup is overdue: no backup was ever made",
+        "late: a backup is overdue: no backup was ever made (Any)",
     ]
 
 

@@ -12,6 +12,8 @@ from aichat_workspace.domain.decision.decisions import Finalize, Provision
 from aichat_workspace.domain.decision.finalization import stops
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
 from aichat_workspace.domain.decision.steps import ClaimNamespace, ConfirmDataUnused
+from aichat_workspace.domain.kubernetes.jobs import pod_template
+from aichat_workspace.domain.kubernetes.kinds import JOB_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.planning.actions import Apply, Delete, target_of
 from aichat_workspace.domain.planning.plan import Observed
@@ -19,7 +21,15 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.backups import BackupStanding, backup_standing
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.unit.domain.backups import IMAGE, PLATFORM, SECRETS, SNAPSHOTS, render_backups
+from tests.unit.domain.backups import (
+    BUCKET,
+    IMAGE,
+    PLATFORM,
+    SECRETS,
+    SNAPSHOTS,
+    platform,
+    render_backups,
+)
 from tests.unit.domain.samples import NOW, as_cached, namespace, workspace
 from tests.unit.domain.volume_snapshots import (
     CLASS,
@@ -130,6 +140,101 @@ class TestARequest:
 def test_the_keys_are_in_the_tenant_only_while_something_uses_them() -> None:
     assert not _copies(decision(workspace(backup={})))
     assert _copies(decision(workspace(backup={"schedule": "@daily"})))
+
+
+BACKUP = "20261130T030000Z-00000001"
+OTHER_KEYS = {
+    "metadata": {"annotations": {names.SECRET_FOR_ANNOTATION: "*"}},
+    "data": {"accessKeyID": "b3RoZXI=", "secretAccessKey": "b3RoZXI="},
+}
+ARCHIVE = {
+    "name": "archive",
+    "s3": {"endpoint": "https://203.0.113.9", "bucket": "old-chats", "secretName": "other-keys"},
+}
+TWO_PLACES = platform(destinations=[BUCKET, ARCHIVE])
+
+
+class TestARestoreFromAnotherDestination:
+    def decided(self, **changes: Any) -> Provision:
+        subject = workspace(
+            backup={"schedule": "@daily"},
+            restore={"backup": BACKUP, "destination": "archive"},
+            status={"images": {"ollama": "ollama:1", "openWebUI": "open-webui:1"}},
+        )
+        secrets = {**SECRETS, "other-keys": OTHER_KEYS}
+        return decision(subject, **{"platform": TWO_PLACES, "secrets": secrets, **changes})
+
+    def test_reads_there_while_backups_go_where_they_went(self) -> None:
+        provision = self.decided()
+        runs = {m["kind"]: pod_template(m) for m in provision.desired if m["kind"] in JOB_KINDS}
+        stores = {kind: _variable(template, "BACKUP_STORE") for kind, template in runs.items()}
+        assert stores == {
+            "CronJob": {"value": f"s3://chats/{names.SYSTEM_NAMESPACE}/team-a-aichat"},
+            "Job": {"value": f"s3://old-chats/{names.SYSTEM_NAMESPACE}/team-a-aichat"},
+        }
+        keys = {
+            kind: _variable(template, "AWS_ACCESS_KEY_ID")["valueFrom"]["secretKeyRef"]["name"]
+            for kind, template in runs.items()
+        }
+        data: dict[str, Any] = {m["metadata"]["name"]: m.get("data") for m in provision.desired}
+        assert data[keys["Job"]]["AWS_ACCESS_KEY_ID"] == "b3RoZXI="
+        assert data[keys["CronJob"]]["AWS_ACCESS_KEY_ID"] != "b3RoZXI="
+        (policy,) = (
+            m
+            for m in provision.desired
+            if m["metadata"]["name"] == "team-a-aichat-backup" and m["kind"] == "NetworkPolicy"
+        )
+        ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+        assert ports == {9000, 443}
+
+    def test_whose_keys_are_not_there_is_not_begun_and_backups_go_on(self) -> None:
+        provision = self.decided(secrets=SECRETS)
+        assert provision.backup_problem is None
+        assert "CronJob" in kinds(provision)
+        assert provision.restore is not None
+        assert provision.restore.problem is not None
+        assert "destinations[archive]" in provision.restore.problem.message
+        assert not provision.restore.stops_chat
+
+    def test_is_carried_out_where_no_backup_can_be_made(self) -> None:
+        provision = self.decided(secrets={"other-keys": OTHER_KEYS, "sealing": SECRETS["sealing"]})
+        assert provision.backup_problem is not None
+        assert "CronJob" not in kinds(provision)
+        assert provision.restore is not None
+        assert provision.restore.problem is None
+        assert "Job" in kinds(provision)
+
+    @pytest.mark.parametrize("lacking", ["keys", "other-keys"])
+    def test_ends_only_the_runs_whose_destination_can_not_be_had_any_more(
+        self, lacking: str
+    ) -> None:
+        restore = self.decided().restore
+        assert restore is not None
+        assert restore.run is not None
+        jobs = {
+            reference: {
+                "kind": "Job",
+                "metadata": {"name": reference.name, "namespace": NAME, "uid": reference.name},
+                "spec": {"template": {"spec": {"containers": []}}},
+                "status": {"failed": 1},
+            }
+            for reference in (RUN, Ref("Job", NAME, restore.run.name))
+        }
+        secrets = {**SECRETS, "other-keys": OTHER_KEYS}
+        del secrets[lacking]
+        provision = self.decided(secrets=secrets, observed=Observed(namespace(), jobs))
+        deleted = {
+            target_of(action).name
+            for action in provision.actions
+            if isinstance(action, Delete) and target_of(action).kind == "Job"
+        }
+        assert deleted == {RUN.name if lacking == "keys" else restore.run.name}
+
+
+def _variable(template: Manifest, name: str) -> dict[str, Any]:
+    (container,) = template["spec"]["containers"]
+    (entry,) = (entry for entry in container["env"] if entry["name"] == name)
+    return {key: value for key, value in entry.items() if key != "name"}
 
 
 def test_a_namespace_that_outlives_its_resource_is_not_backed_up_any_more() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.planning.restore import outdated_requests, plan_restore
+from aichat_workspace.domain.planning.restore import outdated_runs, plan_restore
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.restores import stopped
@@ -494,7 +494,10 @@ def test_a_clone_reads_the_other_ones_folder_and_says_so() -> None:
     plan = plan_restore(wanting(restore), observed(objects=STOPPED))
     assert plan.run is not None
     assert plan.run.source == "source-aichat"
-    assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
+    assert plan.run.arguments == (
+        *("restore", BACKUP, "--from-another-workspace"),
+        *("--once", plan.run.name),
+    )
 
 
 def test_a_source_of_its_own_name_is_another_workspace() -> None:
@@ -504,7 +507,20 @@ def test_a_source_of_its_own_name_is_another_workspace() -> None:
     )
     assert plan.run is not None
     assert plan.run.source == WORKSPACE
-    assert plan.run.arguments == ("restore", BACKUP, "--from-another-workspace")
+    assert plan.run.arguments == (
+        *("restore", BACKUP, "--from-another-workspace"),
+        *("--once", plan.run.name),
+    )
+
+
+def test_a_job_that_replaced_nothing_says_so() -> None:
+    """Its record and its first Job were lost, and the data said that they come from it."""
+    seen = (job(RUN, "Complete"), ended(job(RUN), 0, {"name": BACKUP, "again": True}))
+    plan = plan_restore(wanting(WANTED, record(run=RUN)), observed(*seen))
+    assert plan.record is not None
+    assert plan.record.state is BackupState.DONE
+    assert "since before: nothing was replaced" in plan.record.message
+    assert "spec.restore.request" in plan.record.message
 
 
 def test_another_request_is_another_job_of_a_name_that_a_pod_can_have() -> None:
@@ -533,7 +549,8 @@ def test_a_recovery_needs_no_place_for_backups() -> None:
     removed = wanting(None, record(run=RUN, started=True))
     plan = plan_restore(removed, observed(objects=STOPPED), NO_PLACE)
     assert plan.run is not None
-    assert (plan.run.arguments, plan.run.source, plan.problem) == (("recover",), None, None)
+    assert (plan.run.source, plan.problem) == (None, None)
+    assert plan.run.arguments == ("recover", "--forget", RUN), "it may be asked for again"
     refused = plan_restore(removed, observed(objects=STOPPED), None, NO_PLACE)
     assert (refused.run, refused.problem) == (None, NO_PLACE)
 
@@ -635,7 +652,7 @@ class TestARequestsJobThatHasNotBegun:
     def outdated(self, *pods: Manifest, beside: bool, stops: bool = False, **spec: Any) -> bool:
         template = {"template": {"spec": BESIDE_CHAT if beside else {}}}
         run = {**job("team-a-aichat-backup-0a1b2c3d"), "spec": template}
-        outdated = outdated_requests(workspace(**spec), observed(run, *pods), stops_chat=stops)
+        outdated = outdated_runs(workspace(**spec), observed(run, *pods), stops_chat=stops)
         return run in [*outdated]
 
     def test_is_made_anew_when_the_chat_it_needs_is_suspended(self) -> None:
@@ -654,6 +671,27 @@ class TestARequestsJobThatHasNotBegun:
         run = job("team-a-aichat-backup-0a1b2c3d")
         assert not self.outdated(pod(run), beside=True, suspended=True)
         assert self.outdated(waiting_for_chat(run), beside=True, suspended=True)
+
+
+class TestARunOfTheScheduleThatHasNotBegun:
+    """It would end as a failure at its deadline."""
+
+    def outdated(self, *pods: Manifest, stops: bool = False, **spec: Any) -> bool:
+        run = job("team-a-aichat-backup-29001")
+        owners = [{"kind": "CronJob", "name": "team-a-aichat-backup", "controller": True}]
+        metadata = {**run["metadata"], "ownerReferences": owners}
+        run = {**run, "metadata": metadata, "spec": {"template": {"spec": BESIDE_CHAT}}}
+        outdated = outdated_runs(workspace(**spec), observed(run, *pods), stops_chat=stops)
+        return run in [*outdated]
+
+    def test_goes_when_the_chat_is_suspended_and_waits_for_a_restore(self) -> None:
+        assert self.outdated(suspended=True)
+        assert self.outdated(waiting_for_chat(job("team-a-aichat-backup-29001")), suspended=True)
+        assert not self.outdated()
+        assert not self.outdated(stops=True)
+
+    def test_stays_once_a_pod_has_a_node(self) -> None:
+        assert not self.outdated(pod(job("team-a-aichat-backup-29001")), suspended=True)
 
 
 def test_the_texts_of_other_programs_are_cut() -> None:

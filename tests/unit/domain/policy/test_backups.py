@@ -57,6 +57,44 @@ class TestTheDestination:
         assert not [*backups.violations(workspace().spec, TEAM, PlatformSpec())]
 
 
+class TestTheDestinationOfARestore:
+    def restoring(self, destination: str | None, **spec: Any) -> Any:
+        restore = {"backup": "20261201T000000Z-00000000", "destination": destination}
+        return workspace(restore=restore, **spec).spec
+
+    @pytest.mark.parametrize(
+        ("name", "expected"), [(None, "volume"), ("bucket", "bucket")], ids=["none", "another"]
+    )
+    def test_is_that_of_the_backups_unless_it_names_one(
+        self, name: str | None, expected: str
+    ) -> None:
+        restoring = self.restoring(name, backup={"destination": "volume"})
+        place, problem = backups.origin(restoring, TEAM, PLATFORM)
+        assert problem is None
+        assert place is not None
+        assert place.name == expected
+        assert [*backups.violations(restoring, TEAM, PLATFORM)] == []
+
+    def test_that_the_team_may_not_choose_is_a_problem_of_its_field(self) -> None:
+        restoring = self.restoring("bucket", backup={"destination": "volume"})
+        (problem,) = backups.violations(restoring, "team-b", PLATFORM)
+        assert problem.reason is Reason.BACKUP_DESTINATION_NOT_ALLOWED
+        assert problem.field == "spec.restore.destination"
+        assert "change spec.restore.destination" in problem.message
+
+    def test_alone_asks_for_no_other_one(self) -> None:
+        only_bucket = platform(destinations=[])
+        (problem,) = backups.violations(self.restoring("tape"), TEAM, only_bucket)
+        assert problem.field == "spec.restore.destination"
+
+    def test_that_is_a_volume_needs_room_for_it(self) -> None:
+        def storage(destination: str) -> str:
+            return effective_spec.backup_share(self.restoring(destination), PLATFORM).storage
+
+        assert storage("volume") == "20Gi"
+        assert storage("bucket") == effective_spec.BackupShare().storage
+
+
 class TestTheSecrets:
     def test_become_the_programs_variables(self) -> None:
         place = PLATFORM.backup.destinations[0]

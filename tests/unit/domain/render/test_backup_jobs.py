@@ -13,7 +13,7 @@ from aichat_workspace.domain.kubernetes.jobs import pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.platform_secrets import PlatformSecrets
-from aichat_workspace.domain.policy.secret_references import BACKUP, ReferencedSecret
+from aichat_workspace.domain.policy.secret_references import BACKUP, RESTORE, ReferencedSecret
 from aichat_workspace.domain.render import render
 from aichat_workspace.domain.render.backup_jobs import job_spec
 from aichat_workspace.domain.render.context import (
@@ -29,7 +29,7 @@ from tests.unit.domain.samples import CREDENTIALS, workspace
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "backups.yaml"
 NIGHTLY = {"schedule": "30 2 * * *", "request": "now"}
-RESTORE = "team-a-aichat-restore-0a1b2c3d"
+RUN = "team-a-aichat-restore-0a1b2c3d"
 
 
 def with_snapshots(backup: dict[str, Any]) -> list[Manifest]:
@@ -41,10 +41,10 @@ def with_snapshots(backup: dict[str, Any]) -> list[Manifest]:
         "team-a",
         resource_text(subject),
         is_requested=True,
-        restore=DataRun(RESTORE, ("restore", "20261123T113005Z-0000000a"), "team-a-aichat"),
+        restore=DataRun(RUN, ("restore", "20261123T113005Z-0000000a"), "team-a-aichat"),
         snapshot_class="fast-snapshots",
         new_snapshot=NewSnapshot("team-a-aichat-backup-0000000b", "fast-snapshots"),
-        restored=(RESTORE, RestoredVolume("team-a-aichat-backup-0000000a", "2Gi", "fast")),
+        restored=(RUN, RestoredVolume("team-a-aichat-backup-0000000a", "2Gi", "fast")),
     )
     manifests = render(subject, SNAPSHOTS, CREDENTIALS, backups=of_backups)
     return [m for m in manifests if m["metadata"]["labels"][names.COMPONENT_LABEL] == "backup"]
@@ -294,13 +294,13 @@ def test_a_restore_reads_the_folder_of_another_workspace_of_the_team() -> None:
 
 def test_a_recovery_has_nothing_of_a_store() -> None:
     resource = workspace(suspended=True)
-    run = DataRun("team-a-aichat-recover-0a1b2c3d", ("recover",), None)
+    run = DataRun("team-a-aichat-recover-0a1b2c3d", ("recover", "--forget", "restore"), None)
     backups = Backups(None, IMAGE, "team-a", resource_text(resource), restore=run)
     manifests = render(resource, PLATFORM, CREDENTIALS, backups=backups, stops_chat=True)
     job = next(manifest for manifest in manifests if manifest["kind"] == "Job")
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    assert container["args"] == ["recover"]
+    assert container["args"] == ["recover", "--forget", "restore"]
     assert {entry["name"] for entry in container["env"]} == {"BACKUP_DATA", "BACKUP_SCRATCH"}
     assert {volume["name"] for volume in pod["volumes"]} == {"data", "tmp"}
     assert [mount["name"] for mount in container["volumeMounts"]] == ["data", "tmp"]
@@ -309,14 +309,13 @@ def test_a_recovery_has_nothing_of_a_store() -> None:
 def test_a_restore_is_a_job_of_its_own_while_the_chat_and_its_schedule_rest() -> None:
     resource = workspace(backup={"schedule": "30 2 * * *"})
     run = DataRun("team-a-aichat-restore-0a1b2c3d", ("restore", "a-backup"), "source-aichat")
+    place = PLATFORM.backup.destinations[0]
     manifests = render(
         resource,
         PLATFORM,
         CREDENTIALS,
-        {BACKUP: ReferencedSecret("Opaque", {})},
-        backups=Backups(
-            PLATFORM.backup.destinations[0], IMAGE, "team-a", resource_text(resource), restore=run
-        ),
+        {purpose: ReferencedSecret("Opaque", {}) for purpose in (BACKUP, RESTORE)},
+        backups=Backups(place, IMAGE, "team-a", resource_text(resource), restore=run, origin=place),
         stops_chat=True,
     )
     of_kind = {manifest["kind"]: manifest for manifest in manifests}
@@ -362,7 +361,7 @@ class TestSnapshots:
 
     def test_a_restore_copies_from_the_volume_and_can_not_write_to_it(self) -> None:
         runs = {m["metadata"]["name"]: m for m in with_snapshots(NIGHTLY) if m["kind"] == "Job"}
-        spec = pod(runs[RESTORE])
+        spec = pod(runs[RUN])
         (container,) = spec["containers"]
         assert container["args"][-2:] == ["--folder", "/restored"]
         mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
@@ -372,6 +371,6 @@ class TestSnapshots:
             "readOnly": True,
         }
         (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "restored")
-        assert volume["persistentVolumeClaim"] == {"claimName": RESTORE}, (
+        assert volume["persistentVolumeClaim"] == {"claimName": RUN}, (
             "the volume itself is not read-only: its file system may have to be repaired"
         )

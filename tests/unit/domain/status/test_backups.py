@@ -1,6 +1,6 @@
 """What the status says of backups, by the runs that are seen."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -233,21 +233,71 @@ def test_what_keeps_backups_from_being_made_is_said() -> None:
     ],
 )
 def test_a_schedules_fields_bound_its_longest_pause(schedule: str, pause: timedelta) -> None:
-    assert longest_pause(schedule, "Etc/UTC", 2026) == pause
+    assert longest_pause(schedule, "Etc/UTC", NOW) == pause
+
+
+SPRING, AUTUMN = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 10, 24, 12, tzinfo=UTC)
+"""The day before clocks are put forward at 2 in Paris, and back at 3."""
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("time_zone", "periods"),
+    ("schedule", "time_zone", "since", "pause"),
     [
-        ("Etc/UTC", 1),
-        ("Asia/Tokyo", 1),
-        ("Europe/Paris", 2),
-        ("America/Santiago", 2),
-        ("No/Such", 2),
+        ("30 2 * * *", "Europe/Paris", NOW, DAY),
+        ("30 2 * * *", "Europe/Paris", SPRING, 2 * DAY),
+        ("30 2 * * *", "Europe/Paris", SPRING - 2 * DAY, DAY),
+        ("30 2 * * *", "Europe/Paris", AUTUMN, DAY + HOUR),
+        ("30 4 * * *", "Europe/Paris", SPRING, DAY),
+        ("30 4 * * *", "Europe/Paris", AUTUMN, DAY + HOUR),
+        ("30 2,14 * * *", "Europe/Paris", SPRING, DAY),
+        ("30 */12 * * *", "Europe/Paris", SPRING, DAY),
+        ("@hourly", "Europe/Paris", SPRING, HOUR),
+        ("30 2 * * 0", "Europe/Paris", SPRING, 14 * DAY),
+        ("30 2 * * 0", "Europe/Paris", SPRING - 7 * DAY, 7 * DAY),
+        ("@daily", "America/Santiago", datetime(2026, 9, 5, 12, tzinfo=UTC), 2 * DAY),
+        ("@daily", "Europe/Paris", SPRING, DAY),
+        ("15 2 * * *", "Australia/Lord_Howe", datetime(2026, 10, 3, 1, tzinfo=UTC), 2 * DAY),
+        ("30 2 * * *", "Asia/Tokyo", SPRING, DAY),
+        ("30 2 * * *", "No/Such", NOW, 2 * DAY),
     ],
 )
-def test_a_run_is_skipped_once_where_clocks_are_put_forward(time_zone: str, periods: int) -> None:
-    assert longest_pause("30 2 * * *", time_zone, 2026) == timedelta(days=periods)
+def test_clocks_that_change_cost_their_hour_and_a_run_in_the_hour_that_is_missing(
+    schedule: str, time_zone: str, since: datetime, pause: timedelta
+) -> None:
+    assert longest_pause(schedule, time_zone, since) == pause
+
+
+def test_a_year_with_both_changes_costs_the_one_hour_that_is_put_back() -> None:
+    assert longest_pause("30 4 1 6 *", "Europe/Paris", SPRING) == 366 * DAY + HOUR
+
+
+def test_a_schedule_that_rests_for_a_restore_owes_nothing_of_that_time() -> None:
+    """A clone waits for its data, and its CronJob is suspended until its chat runs."""
+    suspended = {"spec": {"suspend": True}}
+    resting = {reference: {**obj, **suspended} for reference, obj in by_schedule().items()}
+    seen, month = Observed(objects=resting), timedelta(days=31)
+    record = next_record(asking(), seen, "nightly", MADE)
+    assert overdue_at(asking(), record, seen) is None
+    finding = backed_up(asking(record), record, seen, None, MADE + month)
+    assert finding is not None
+    assert finding.reason == Reason.BACKUP_WAITING
+    runs = Observed(objects=by_schedule())
+    record = next_record(asking(record), runs, "nightly", MADE + month)
+    assert overdue_at(asking(record), record, runs) == MADE + month + timedelta(hours=30)
+
+
+def test_a_run_that_is_gone_before_its_end_runs_no_more() -> None:
+    """It waited for the chat, which is suspended now."""
+    before = after(run("nightly"))
+    assert before is not None
+    assert before.state is BackupState.RUNNING
+    record = after(recorded=before)
+    assert record is not None
+    assert (record.state, record.run, record.reason) == (None, "", "")
+    done = after(DONE, ended(DONE, 0, RESULT), recorded=before)
+    assert done is not None
+    assert done.state is BackupState.DONE
 
 
 def test_an_injected_container_that_ends_last_hides_no_result() -> None:
@@ -309,7 +359,7 @@ def test_a_schedule_that_changes_owes_nothing_of_the_time_before(edit: dict[str,
     changed = {**monthly, **edit}
     record = after_edit(record, NOW + timedelta(days=20), backup=changed)
     due = overdue_at(workspace(backup=changed), record, Observed(objects=by_schedule()))
-    pause = longest_pause(changed["schedule"], "Asia/Tokyo", 2026)
+    pause = longest_pause(changed["schedule"], "Asia/Tokyo", NOW)
     assert due == NOW + timedelta(days=20, hours=6) + pause
 
 
