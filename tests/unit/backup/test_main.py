@@ -311,6 +311,9 @@ def test_a_check_and_a_restore_from_a_folder_need_no_store(
     before = read_chat(data)
     (data / "webui.db").unlink()
     name = "20261130T023000Z-0a1b2c3d"
-    result = run(capsys, "restore", name, "--folder", str(snapshot))
-    assert result == {"name": name, "files": len(restored(before))}
-    assert read_chat(data) == restored(before)
+    restore = ("restore", name, "--folder", str(snapshot), "--once", "lime-restore-1")
+    assert run(capsys, *restore) == {"name": name, "files": len(restored(before))}
+    assert read_chat(data) == {**restored(before), names.RESTORE_MARK: b"lime-restore-1"}
+    write_message(data)
+    assert run(capsys, *restore) == {"name": name, "again": True}
+    assert document_of(data) == b"newer"

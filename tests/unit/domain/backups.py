@@ -19,6 +19,7 @@ BUCKET = {
     "allowedTeams": ["team-a", names.SYSTEM_NAMESPACE],
     "s3": {"endpoint": "https://s3.example.org:9000", "bucket": "chats", "secretName": "keys"},
 }
+SNAPSHOT = {"name": "snapshots", "snapshot": {"volumeSnapshotClassName": ""}}
 VOLUME = {"name": "volume", "volume": {"size": "20Gi", "storageClassName": "slow"}}
 
 
@@ -41,13 +42,7 @@ def _secret(**data: str) -> Manifest:
 
 
 PLATFORM = platform()
-SNAPSHOTS = PlatformSpec.model_validate(
-    {
-        "backup": {
-            "destinations": [{"name": "snapshots", "snapshot": {"volumeSnapshotClassName": ""}}]
-        }
-    }
-)
+SNAPSHOTS = PlatformSpec.model_validate({"backup": {"destinations": [SNAPSHOT]}})
 """Settings with snapshots of the chat's volume, and no Secret at all."""
 SECRETS: dict[str, Manifest] = {
     "keys": _secret(accessKeyID="access", secretAccessKey="secret"),

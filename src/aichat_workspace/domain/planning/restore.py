@@ -84,12 +84,10 @@ def _is_carried_out(record: RestoreRecord | None, target: Restore) -> bool:
 
 
 def with_running_restore(workspace: Workspace) -> Workspace:
-    """Return the workspace as if its spec named the restore that has begun and not ended: what its
-    Jobs need stays until then."""
+    """Return the workspace as if its spec still named a restore that has begun and was given up:
+    what its Jobs need stays until their end. What another one needs is its own."""
     record = workspace.status.restore
-    if record is None or record.state is not BackupState.RUNNING:
-        return workspace
-    if workspace.spec.restore == record.target:
+    if record is None or not is_cancelled(workspace):
         return workspace
     spec = workspace.spec.model_copy(update={"restore": record.target})
     return workspace.model_copy(update={"spec": spec})

@@ -26,6 +26,7 @@ from tests.unit.domain.backups import (
     IMAGE,
     PLATFORM,
     SECRETS,
+    SNAPSHOT,
     SNAPSHOTS,
     platform,
     render_backups,
@@ -143,6 +144,7 @@ def test_the_keys_are_in_the_tenant_only_while_something_uses_them() -> None:
 
 
 BACKUP = "20261130T030000Z-00000001"
+OTHER_BACKUP = "20261129T030000Z-00000001"
 OTHER_KEYS = {
     "metadata": {"annotations": {names.SECRET_FOR_ANNOTATION: "*"}},
     "data": {"accessKeyID": "b3RoZXI=", "secretAccessKey": "b3RoZXI="},
@@ -155,11 +157,14 @@ TWO_PLACES = platform(destinations=[BUCKET, ARCHIVE])
 
 
 class TestARestoreFromAnotherDestination:
-    def decided(self, **changes: Any) -> Provision:
+    def decided(self, status: dict[str, Any] | None = None, **changes: Any) -> Provision:
         subject = workspace(
             backup={"schedule": "@daily"},
             restore={"backup": BACKUP, "destination": "archive"},
-            status={"images": {"ollama": "ollama:1", "openWebUI": "open-webui:1"}},
+            status={
+                "images": {"ollama": "ollama:1", "openWebUI": "open-webui:1"},
+                **(status or {}),
+            },
         )
         secrets = {**SECRETS, "other-keys": OTHER_KEYS}
         return decision(subject, **{"platform": TWO_PLACES, "secrets": secrets, **changes})
@@ -186,6 +191,15 @@ class TestARestoreFromAnotherDestination:
         )
         ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
         assert ports == {9000, 443}
+
+    def test_reads_there_where_the_one_that_waited_before_was_of_another(self) -> None:
+        provision = self.decided(
+            status={"restore": {"target": {"backup": OTHER_BACKUP}, "state": "Running"}}
+        )
+        (job,) = (m for m in provision.desired if m["kind"] == "Job")
+        assert BACKUP in pod_template(job)["spec"]["containers"][0]["args"]
+        store = {"value": f"s3://old-chats/{names.SYSTEM_NAMESPACE}/team-a-aichat"}
+        assert _variable(pod_template(job), "BACKUP_STORE") == store
 
     def test_whose_keys_are_not_there_is_not_begun_and_backups_go_on(self) -> None:
         provision = self.decided(secrets=SECRETS)
@@ -441,6 +455,31 @@ class TestSnapshots:
         provision = self.decision(subject, volume_snapshot("0000000a", **READY))
         assert provision.restore is not None
         assert provision.restore.problem is None
+
+    def test_are_restored_where_backups_go_to_a_bucket_by_now(self) -> None:
+        both = platform(destinations=[BUCKET, SNAPSHOT])
+        restore = {"backup": "20261123T113005Z-0000000a", "destination": "snapshots"}
+        subject = workspace(backup=NIGHTLY, restore=restore)
+        ready = volume_snapshot("0000000a", **READY)
+        provision = self.decision(subject, ready, platform=both, secrets=SECRETS)
+        assert provision.backup_destination == "bucket"
+        assert not provision.has_snapshots
+        assert provision.restore is not None
+        assert provision.restore.run is not None
+        run = provision.restore.run.name
+        assert (
+            self.claims(provision)[run]["spec"]["dataSource"]["name"] == (ready["metadata"]["name"])
+        )
+        (job,) = (m for m in provision.desired if m["kind"] == "Job")
+        (container,) = pod_template(job)["spec"]["containers"]
+        assert container["args"][:2] == ["restore", restore["backup"]]
+        assert "--folder" in container["args"]
+        assert "BACKUP_STORE" not in {entry["name"] for entry in container["env"]}
+        gone = self.decision(subject, platform=both, secrets=SECRETS)
+        assert gone.restore is not None
+        assert gone.restore.problem is not None
+        assert gone.restore.problem.reason is Reason.BACKUP_NOT_FOUND
+        assert "CronJob" in kinds(gone), "backups go on"
 
     def test_of_what_a_restore_writes_none_is_made_meanwhile(self) -> None:
         ready = volume_snapshot("0000000a", "2026-11-23T11:00:00Z", **READY)
