@@ -268,8 +268,12 @@ def test_a_prompt_by_the_api_is_an_activity(creator: Api) -> None:
     document = follow(creator, lambda document: "usedAt" in document["status"]["activity"])
     moment = datetime.fromisoformat(document["status"]["activity"]["usedAt"]).timestamp()
     assert before - 3_600 < moment <= time.time(), "one write in an hour notes it"
-    shown = creator.call("GET", "/workspaces?sort=-usedAt&fields=name").document["items"]
-    assert shown[0] == {"name": NAME}
+    shown = creator.call("GET", "/workspaces?sort=-usedAt&fields=name,status.activity").document
+    times = {
+        item["name"]: item["status"]["activity"].get("usedAt") or "" for item in shown["items"]
+    }
+    assert times[NAME]
+    assert [*times.values()] == sorted(times.values(), reverse=True)
 
 
 def continue_a_chat(api: Api) -> datetime:
