@@ -7,7 +7,7 @@ import orjson
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.kubernetes.jobs import has_ended
+from aichat_workspace.domain.kubernetes.job_ends import has_ended
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.restore import is_due
 from aichat_workspace.domain.policy import backups

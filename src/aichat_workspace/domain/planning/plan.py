@@ -16,7 +16,7 @@ from aichat_workspace.domain.kubernetes.field_ownership import (
     removals,
     withdrawn_metadata,
 )
-from aichat_workspace.domain.kubernetes.jobs import is_controlled
+from aichat_workspace.domain.kubernetes.job_ends import is_controlled
 from aichat_workspace.domain.kubernetes.kinds import JOB, JOB_KINDS, ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite

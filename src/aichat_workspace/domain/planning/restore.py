@@ -14,10 +14,9 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import job_ends
-from aichat_workspace.domain.kubernetes.job_ends import JobState
-from aichat_workspace.domain.kubernetes.jobs import is_controlled, pod_template
+from aichat_workspace.domain.kubernetes.job_ends import JobState, is_controlled
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
-from aichat_workspace.domain.kubernetes.pods import has_node, is_over
+from aichat_workspace.domain.kubernetes.pods import has_node, is_over, pod_template
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.run_ends import (
     failure_of,

@@ -1,10 +1,8 @@
 """Jobs: whether one has ended, and whose it is."""
 
-from typing import Any
-
 import pytest
 
-from aichat_workspace.domain.kubernetes.jobs import has_ended, is_controlled, pod_template
+from aichat_workspace.domain.kubernetes.job_ends import has_ended, is_controlled
 
 
 @pytest.mark.parametrize(
@@ -28,8 +26,3 @@ def test_a_cron_jobs_job_has_a_controller() -> None:
     assert is_controlled({"metadata": {"ownerReferences": [{"controller": True}]}})
     assert not is_controlled({"metadata": {"ownerReferences": [{"kind": "Node"}]}})
     assert not is_controlled({"metadata": {}})
-
-
-def test_the_pod_template_of_a_cron_job_is_its_jobs() -> None:
-    job: dict[str, Any] = {"spec": {"template": {"spec": {"containers": []}}}}
-    assert pod_template(job) == pod_template({"spec": {"jobTemplate": job}})
