@@ -15,7 +15,7 @@ from aichat_workspace.domain.decision.decisions import (
     Provision,
 )
 from aichat_workspace.domain.decision.snapshot import Snapshot
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.rollout import Rollout
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
 from aichat_workspace.domain.status.status import with_progress

@@ -41,7 +41,8 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.kubernetes.quota import with_room_of
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action, Delete
-from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
+from aichat_workspace.domain.planning.observed import Observed
+from aichat_workspace.domain.planning.plan import Exceptions, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.pod_change import (
     PodChange,
     kept_images,

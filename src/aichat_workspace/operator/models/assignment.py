@@ -10,7 +10,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.kubernetes.pods import is_ready, ready_since
 from aichat_workspace.domain.models.status import DesiredModels, ModelStatus, PatternStatus
 from aichat_workspace.domain.models.tools import ToolStatus
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
 from aichat_workspace.domain.policy.effective_spec import ollama_share
 from aichat_workspace.domain.reasons import Reason

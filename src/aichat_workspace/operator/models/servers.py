@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aichat_workspace.domain.decision.decisions import Provision
 from aichat_workspace.domain.models.tools import ToolStatus
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.policy.blocking import blocks_models
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import ActivityRecord

@@ -15,7 +15,8 @@ import yaml
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.actions import Apply, Delete
-from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.planning.observed import Observed
+from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.secret_references import OIDC, connection
 from aichat_workspace.domain.problem import Problem

@@ -5,7 +5,7 @@ import pytest
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.models.status import DesiredModels
 from aichat_workspace.domain.models.tools import ToolStatus
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
