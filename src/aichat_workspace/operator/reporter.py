@@ -20,7 +20,7 @@ from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy.blocking import blocks_host
 from aichat_workspace.domain.problem import Problem
-from aichat_workspace.domain.render.context import workspace_url
+from aichat_workspace.domain.render.address import workspace_url
 from aichat_workspace.domain.status.backups import overdue_at
 from aichat_workspace.domain.status.inputs import StatusInputs
 from aichat_workspace.domain.status.recheck import next_recheck

@@ -26,7 +26,8 @@ from aichat_workspace.domain.planning.run_ends import (
 )
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import BACKUP, OLLAMA, OPENWEBUI, DataRun
+from aichat_workspace.domain.render.components import BACKUP, OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.context import DataRun
 from aichat_workspace.domain.v1alpha1.backup import (
     MAX_INTERRUPTIONS,
     BackupState,

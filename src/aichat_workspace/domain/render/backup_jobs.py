@@ -11,15 +11,9 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.effective_spec import BackupShare
 from aichat_workspace.domain.policy.secret_references import BACKUP as BACKUP_KEYS
-from aichat_workspace.domain.render.context import (
-    BACKUP,
-    OPENWEBUI,
-    Backups,
-    DataRun,
-    Tenant,
-    container_security,
-    env,
-)
+from aichat_workspace.domain.render.components import BACKUP, OPENWEBUI
+from aichat_workspace.domain.render.containers import container_security, env
+from aichat_workspace.domain.render.context import Backups, DataRun, Tenant
 from aichat_workspace.domain.render.openwebui import DATA, data_security
 from aichat_workspace.domain.render.placement import placement
 from aichat_workspace.domain.render.ways_out import with_ways_out

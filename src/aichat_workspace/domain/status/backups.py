@@ -19,7 +19,7 @@ from aichat_workspace.domain.planning.restore import is_restore
 from aichat_workspace.domain.planning.run_ends import failure_of, why_waiting
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import BACKUP
+from aichat_workspace.domain.render.components import BACKUP
 from aichat_workspace.domain.status.finding import Finding
 from aichat_workspace.domain.v1alpha1.backup import (
     MAX_LISTED,

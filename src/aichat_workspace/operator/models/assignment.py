@@ -14,7 +14,8 @@ from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
 from aichat_workspace.domain.policy.effective_spec import ollama_share
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
+from aichat_workspace.domain.render.components import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.context import Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import ModelPullPolicy

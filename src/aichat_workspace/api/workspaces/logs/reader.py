@@ -16,7 +16,7 @@ from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.components import OLLAMA, OPENWEBUI
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json
