@@ -24,9 +24,9 @@ from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.operator.executor import DONE, Executor, Outcome
-from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.servers.sync import ServerSync
 from aichat_workspace.operator.snapshots import Snapshots
 
 _log: Final = structlog.get_logger()

@@ -30,8 +30,8 @@ from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.operator.executor import Outcome
 from aichat_workspace.operator.failures import Failures
-from aichat_workspace.operator.models.servers import ServerProgress
 from aichat_workspace.operator.repair_log import Generations, RepairLog
+from aichat_workspace.operator.servers.sync import ServerProgress
 from aichat_workspace.operator.writer import Writer
 
 _DELETION_RECHECK_SECONDS: Final = 30.0

@@ -8,9 +8,9 @@ from aichat_workspace.domain.models.tools import NOT_OFFERED_YET
 from aichat_workspace.domain.v1alpha1.workspace_status import ActivityRecord
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.openwebui.client import OpenWebUIClient, Reply
-from aichat_workspace.operator.models import activity
-from aichat_workspace.operator.models.activity import ActivitySync
-from aichat_workspace.operator.models.tools import Chat
+from aichat_workspace.operator.servers import activity
+from aichat_workspace.operator.servers.activity import ActivitySync
+from aichat_workspace.operator.servers.tools import Chat
 from tests.fakes.openwebui import EMAIL, PASSWORD, FakeOpenWebUI
 from tests.unit.waiting import turns, until
 

@@ -8,11 +8,11 @@ from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.policy.blocking import blocks_models
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import ActivityRecord
-from aichat_workspace.operator.models.activity import ActivitySync
-from aichat_workspace.operator.models.assignment import chat, model_sync_task, paused
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSync
-from aichat_workspace.operator.models.tools import ToolSync
+from aichat_workspace.operator.servers.activity import ActivitySync
+from aichat_workspace.operator.servers.assignment import chat, model_sync_task, paused
+from aichat_workspace.operator.servers.tools import ToolSync
 from aichat_workspace.runtime.servers import Connect, ConnectChat
 
 

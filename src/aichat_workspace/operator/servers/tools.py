@@ -23,7 +23,7 @@ from aichat_workspace.openwebui.errors import (
     OpenWebUIUnreachableError,
     SignInRefusedError,
 )
-from aichat_workspace.operator.models.retries import retry_seconds
+from aichat_workspace.operator.retries import retry_seconds
 
 # A server that has just come up, or an earlier attempt that is under way, may fail so often.
 _PASSING_FAILURES: Final = 3

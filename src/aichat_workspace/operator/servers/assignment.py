@@ -25,8 +25,8 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     ModelEntry,
 )
 from aichat_workspace.operator.models.report import Report
-from aichat_workspace.operator.models.sync import ModelSyncTask
-from aichat_workspace.operator.models.tools import Chat
+from aichat_workspace.operator.models.task import ModelSyncTask
+from aichat_workspace.operator.servers.tools import Chat
 from aichat_workspace.runtime.servers import Connect, ConnectChat
 
 

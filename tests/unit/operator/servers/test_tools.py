@@ -17,8 +17,8 @@ from aichat_workspace.domain.models.tools import (
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply
-from aichat_workspace.operator.models import retries
-from aichat_workspace.operator.models.tools import Chat, ToolSync
+from aichat_workspace.operator import retries
+from aichat_workspace.operator.servers.tools import Chat, ToolSync
 from tests.fakes.openwebui import EMAIL, PASSWORD, FakeOpenWebUI
 from tests.unit.waiting import turns, until
 

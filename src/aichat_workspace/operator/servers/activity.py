@@ -15,7 +15,7 @@ import structlog
 
 from aichat_workspace.domain.v1alpha1.workspace_status import ActivityRecord
 from aichat_workspace.openwebui.errors import OpenWebUIError, SignInRefusedError
-from aichat_workspace.operator.models.tools import Chat
+from aichat_workspace.operator.servers.tools import Chat
 
 _DAY: Final = timedelta(days=1)
 # After an operator's first start with many workspaces, none of them knows when it was used.

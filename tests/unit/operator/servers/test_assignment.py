@@ -9,8 +9,8 @@ from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from aichat_workspace.operator.models import assignment
-from aichat_workspace.operator.models.tools import Chat
+from aichat_workspace.operator.servers import assignment
+from aichat_workspace.operator.servers.tools import Chat
 from tests.unit.domain.samples import CREDENTIALS, as_cached, desired, namespace, workspace
 
 NOTHING: Any = None
