@@ -1,11 +1,9 @@
 """The models of one workspace, compared with the desired ones again and again."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final, TypeVar
 
@@ -13,9 +11,7 @@ import structlog
 
 from aichat_workspace.domain.models.capacity import (
     PresentModel,
-    capacity_problem,
     memory_problem,
-    occupied_bytes,
 )
 from aichat_workspace.domain.models.name import model_key, parse_model
 from aichat_workspace.domain.models.status import (
@@ -61,6 +57,9 @@ from aichat_workspace.operator.models.problems import (
     pull_problem,
     with_next_try,
 )
+from aichat_workspace.operator.models.published_report import PublishedReport
+from aichat_workspace.operator.models.put_offs import PutOffs
+from aichat_workspace.operator.models.refreshes import Refreshes
 from aichat_workspace.operator.models.report import (
     Report,
     checked,
@@ -72,22 +71,11 @@ from aichat_workspace.operator.models.report import (
     unanswered,
 )
 from aichat_workspace.operator.models.task import ModelSyncTask, SyncObserver
+from aichat_workspace.operator.models.volume_space import VolumeSpace
 from aichat_workspace.operator.retries import jittered, retry_seconds
 
 _CHECK_SECONDS: Final = 600.0
-# What a registry or a volume refuses may change without a word to the operator.
-_PUT_OFF_SECONDS: Final = 6 * 3600.0
-_REFRESH_SECONDS: Final = 24 * 3600.0
-_UNTIL_CHANGED: Final = (
-    Reason.MODEL_HOSTED,
-    Reason.MODEL_NEEDS_MEMORY,
-    Reason.MODEL_NEEDS_NEWER_SERVER,
-    Reason.MODEL_TOO_LARGE,
-)
 _STOPPED: Final = (ModelTooLargeError, ModelExceedsMemoryError, InsufficientSpaceError)
-_NO_ROOM: Final = (Reason.MODEL_TOO_LARGE, Reason.MODELS_VOLUME_FULL)
-_PROGRESS_SECONDS: Final = 5.0
-_SLOW_PROGRESS_SECONDS: Final = 60.0
 _RESULTS: Final = {Reason.MODEL_FAILED: "failed", Reason.MODEL_NOT_FOUND: "not_found"}
 """The metric's results of ended downloads, by the reasons of models that failed."""
 _log: Final = structlog.get_logger()
@@ -103,16 +91,6 @@ class _Ended(Enum):
     """Something has to change first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PutOff:
-    """When a model that can't be had now is tried again, if its task does not change before."""
-
-    until: float
-    """On the loop's clock, in seconds."""
-    listed_bytes: int | None
-    """Of all models on the volume, where less of them make room; else None."""
-
-
 class WorkspaceModels:
     """The model sync of one workspace."""
 
@@ -125,36 +103,27 @@ class WorkspaceModels:
         observer: SyncObserver,
     ) -> None:
         self.task = task
-        self.report = report
         self._name = name
         self._client = task.client
         self._slots = slots
         self._observer = observer
-        self._present: tuple[PresentModel, ...] = ()
-        """Before the downloads that run now."""
-        self._incoming_bytes: dict[str, int] = {}
-        """What each running download is to add to the volume."""
+        self._space = VolumeSpace(task.capacity_bytes)
         self._listed_bytes = 0
         """The sum of the sizes in the server's list."""
-        self._removable: frozenset[str] = frozenset()
-        """Keys of the models that can make room: undesired ones, and patterns of a former base."""
         self._waiting: set[str] = set()
         """Models that wait for room that removals make."""
-        self._put_offs: dict[str, _PutOff] = {}
-        """By the models' keys."""
-        is_requested = task.refresh not in ("", report.refreshed)
-        self._refresh_at = -math.inf if is_requested or task.follows_tags else math.inf
-        """When all models are to be looked up again, on the loop's clock, in seconds."""
-        self._due: set[str] = set()
-        """Keys of the models to look up again."""
-        self._due_later: set[str] = set()
-        """Keys of those whose registry is to be asked again."""
+        self._put_offs = PutOffs()
+        self._refreshes = Refreshes(
+            is_requested=task.refresh not in ("", report.refreshed), follows_tags=task.follows_tags
+        )
         self._has_checked_pins = False
-        self._notes: dict[str, str] = {}
-        """Why models could not be looked up again, by their keys."""
-        self._published = report
-        self._published_at = float("-inf")
+        self._published = PublishedReport(name, report, observer)
         self._run: asyncio.Task[None] | None = None
+
+    @property
+    def report(self) -> Report:
+        """How far the workspace is."""
+        return self._published.report
 
     def start(self) -> None:
         """Check and repair again and again, until stopped."""
@@ -173,7 +142,7 @@ class WorkspaceModels:
                 failed = await self._check()
             except OllamaError as error:
                 _log.info("model server", workspace=self._name, error=str(error))
-                self._publish(unanswered(self.report, error), at_once=True)
+                self._published.set(unanswered(self.report, error), at_once=True)
                 failed = True
             except Exception:  # a bug in one workspace's sync must not end it for ever
                 _log.exception("model sync crashed", workspace=self._name)
@@ -197,9 +166,9 @@ class WorkspaceModels:
         """Look at the server's list again as soon as a download has ended, so that a model is ready
         and patterns are made of it while others still come."""
         failed = False
-        self._plan_refresh()
+        self._refreshes.begin_check(self.task.desired.models)
         attempted: set[ModelAction] = set()
-        self._incoming_bytes.clear()
+        self._space.clear_downloads()
         self._waiting.clear()
         downloaded: list[str] = []
         while True:
@@ -207,7 +176,7 @@ class WorkspaceModels:
             desired = await self._feasible(present)
             if not self._has_checked_pins:  # what the registry has now may be what is desired
                 self._has_checked_pins = True
-                self._due |= {model.key for model in present if differs(model, desired)}
+                self._refreshes.add(model.key for model in present if differs(model, desired))
             report = checked(desired, self.report, present, self.task.memory_bytes)
             for name in downloaded:
                 is_listed = _is_listed(name, present)
@@ -215,21 +184,23 @@ class WorkspaceModels:
                 if not is_listed:
                     _log.warning("model not listed", workspace=self._name, model=name)
                     report = report.with_model(self._put_off(name, not_listed(name)))
-            self._publish(report.with_notes(self._notes), at_once=True)
+            self._published.set(report.with_notes(self._refreshes.notes), at_once=True)
             managed = self.report.managed
-            self._removable = removable(desired, present, managed)
+            self._space.removable = removable(desired, present, managed)
             actions = [
                 action
                 for action in plan_sync(desired, present, managed, low_space=bool(self._waiting))
                 if action not in attempted
-                and not (isinstance(action, Pull) and self._is_put_off(action.name))
+                and not (
+                    isinstance(action, Pull) and self._put_offs.has(action.name, self._listed_bytes)
+                )
             ]
             failed |= not await self._create_all(actions)
             pulls = [action.name for action in actions if isinstance(action, Pull)]
             if pulls or downloads:
-                self._present = await self._with_weights(present)
+                self._space.present = await self._with_weights(present)
             downloads |= {name: asyncio.create_task(self._pull(name)) for name in pulls}
-            self._due -= set(map(model_key, pulls))
+            self._refreshes.drop(pulls)
             attempted.update(action for action in actions if not isinstance(action, Remove))
             if downloads:
                 ended = await self._any_ended(downloads)
@@ -240,7 +211,7 @@ class WorkspaceModels:
                 attempted.update(removals)
                 await self._remove_all(removals)
                 attempted -= {Pull(name) for name in self._waiting}
-            elif due := self._next_due(present):
+            elif due := self._refreshes.next(present):
                 await self._refresh(due)
             elif not actions:
                 return failed or not self._settle_refresh()
@@ -252,7 +223,7 @@ class WorkspaceModels:
         outcomes = {model: downloads.pop(model).result() for model in ended}
         for model, end in outcomes.items():
             if end is _Ended.CAME:  # the server's next list has it
-                self._incoming_bytes.pop(model, None)
+                self._space.end_download(model)
         return outcomes
 
     async def _list(self) -> list[PresentModel]:
@@ -288,11 +259,11 @@ class WorkspaceModels:
     async def _with_weights(self, present: Iterable[PresentModel]) -> tuple[PresentModel, ...]:
         """The models with their weights, asked for once each. A model that is gone meanwhile, or
         that the server can't describe, counts in full."""
-        known = {model.digest: model.weights for model in self._present if model.weights}
+        known = {model.digest: model.weights for model in self._space.present if model.weights}
         models = []
         for model in present:
             weights = known.get(model.digest, "")
-            if not weights and self.task.capacity_bytes:
+            if not weights and self._space.capacity_bytes:
                 weights = await _or_default(self._client.weights(model.name), "")
             models.append(replace(model, weights=weights))
         return tuple(models)
@@ -304,22 +275,22 @@ class WorkspaceModels:
         except OllamaUnreachableError:
             raise
         except OllamaError as error:
-            self._set_pattern(create_failed(pattern, action.base, error, self.report))
+            self._published.set_pattern(create_failed(pattern, action.base, error, self.report))
             return False
-        self._set_pattern(PatternStatus(pattern.name, ModelState.READY, action.revision))
+        self._published.set_pattern(PatternStatus(pattern.name, ModelState.READY, action.revision))
         return True
 
     async def _pull(self, model: str) -> _Ended:
         """Download a model, in as many slots as that takes."""
         if parse_model(model).is_hosted:
-            self._set_model(self._put_off(model, hosted(model)), at_once=True)
+            self._published.set_model(self._put_off(model, hosted(model)), at_once=True)
             return _Ended.PUT_OFF
         while True:
             try:
                 async with self._slots.slot(self._name) as slot:
                     await self._download(model, slot)
             except SlotExpiredError as error:
-                self._set_model(pull_paused(model, error), at_once=True)
+                self._published.set_model(pull_paused(model, error), at_once=True)
             except OllamaError as error:
                 _log.warning(
                     "model pull failed", workspace=self._name, model=model, error=str(error)
@@ -328,22 +299,9 @@ class WorkspaceModels:
             else:
                 return _Ended.CAME
 
-    def _plan_refresh(self) -> None:
-        """Look all models up again when it is time."""
-        now = asyncio.get_running_loop().time()
-        self._due, self._due_later = self._due_later, set()
-        if now >= self._refresh_at:
-            self._due = set(map(model_key, self.task.desired.models))
-            self._refresh_at = now + _REFRESH_SECONDS if self.task.follows_tags else math.inf
-
-    def _next_due(self, present: Iterable[PresentModel]) -> str | None:
-        return next((model.name for model in present if model.key in self._due), None)
-
     async def _refresh(self, model: str) -> None:
         """Look a present model up at its registry, and follow its tag. It is of use meanwhile."""
-        key = model_key(model)
-        self._due.discard(key)
-        self._notes.pop(key, None)
+        self._refreshes.begin(model)
         while True:
             try:
                 async with self._slots.slot(self._name) as slot:
@@ -355,39 +313,38 @@ class WorkspaceModels:
                     "model refresh failed", workspace=self._name, model=model, error=str(error)
                 )
                 passes = goes_on(error) or type(error) is OllamaError
-                self._notes[key] = not_refreshed(model, error, passes=passes)
-                if passes:
-                    self._due_later.add(key)
+                note = not_refreshed(model, error, passes=passes)
+                self._refreshes.fail(model, note, is_tried_again=passes)
                 self._observer.on_pull("interrupted" if goes_on(error) else "failed")
             else:
                 self._observer.on_pull("ok")
-            self._incoming_bytes.pop(model, None)
+            self._space.end_download(model)
             return
 
     def _settle_refresh(self) -> bool:
         """Return whether nothing is left to look up again; then a person's request is met."""
-        if self._due_later:
+        if not self._refreshes.are_complete:
             return False
-        self._publish(replace(self.report, refreshed=self.task.refresh), at_once=True)
+        self._published.set(replace(self.report, refreshed=self.task.refresh), at_once=True)
         return True
 
     async def _give_up(self, model: str, error: OllamaError) -> _Ended:
         """Report what ended a download, and put it off where something has to change first."""
         if isinstance(error, _STOPPED):
-            self._incoming_bytes.pop(model, None)
+            self._space.end_download(model)
         if isinstance(error, InsufficientSpaceError):
             self._waiting.add(model)
         if goes_on(error):
             self._observer.on_pull("interrupted")
-            self._set_model(pull_paused(model, error), at_once=True)
+            self._published.set_model(pull_paused(model, error), at_once=True)
             return _Ended.FAILED
         version = await self._version() if isinstance(error, NewerServerNeededError) else ""
         problem = pull_problem(model, error, self._name, version)
         self._observer.on_pull(_RESULTS.get(problem.reason, "refused"))
         if problem.reason == Reason.MODEL_FAILED:
-            self._set_model(pull_failed(model, problem), at_once=True)
+            self._published.set_model(pull_failed(model, problem), at_once=True)
             return _Ended.FAILED
-        self._set_model(self._put_off(model, problem), at_once=True)
+        self._published.set_model(self._put_off(model, problem), at_once=True)
         return _Ended.PUT_OFF
 
     async def _version(self) -> str:
@@ -399,22 +356,13 @@ class WorkspaceModels:
     def _put_off(self, model: str, problem: Problem) -> ModelStatus:
         """Do not try a model before something changes. Return its status, with the time of the next
         try where there is one."""
-        seconds = math.inf if problem.reason in _UNTIL_CHANGED else _PUT_OFF_SECONDS
+        next_try = self._put_offs.put_off(model, problem, self._listed_bytes)
         status = pull_failed(model, problem)
-        listed = self._listed_bytes if problem.reason in _NO_ROOM else None
-        until = asyncio.get_running_loop().time() + seconds
-        self._put_offs[model_key(model)] = _PutOff(until, listed)
-        if seconds == math.inf:
-            return status
-        next_try = datetime.now(UTC) + timedelta(seconds=seconds)
-        return replace(status, message=with_next_try(problem, next_try))
-
-    def _is_put_off(self, model: str) -> bool:
-        put_off = self._put_offs.get(model_key(model))
-        if put_off is None:
-            return False
-        has_room = put_off.listed_bytes is not None and self._listed_bytes < put_off.listed_bytes
-        return asyncio.get_running_loop().time() < put_off.until and not has_room
+        return (
+            status
+            if next_try is None
+            else replace(status, message=with_next_try(problem, next_try))
+        )
 
     async def _download(self, model: str, slot: Slot, *, is_quiet: bool = False) -> None:
         """Download a model and report its progress, unless `is_quiet`: it is there already."""
@@ -422,7 +370,7 @@ class WorkspaceModels:
         # A failure's message stays until data comes.
         if not is_quiet and not self.report.has_failed(model):
             begun = ModelStatus(model, ModelState.PULLING, managed=True)
-            self._set_model(begun, at_once=True)
+            self._published.set_model(begun, at_once=True)
         download = self._client.pull(
             model,
             stall_seconds=SILENCE_SECONDS,
@@ -435,57 +383,15 @@ class WorkspaceModels:
                 self._observer.on_bytes(progress.fresh_bytes)
                 if not is_quiet and (progress.total_bytes or not self.report.has_failed(model)):
                     status = pulling(model, update)
-                    self._set_model(status, at_once=not self.report.is_alike(status))
-                self._incoming_bytes[model] = progress.total_bytes - progress.shared_bytes
+                    self._published.set_model(status, at_once=not self.report.is_alike(status))
                 self._require_memory(model, progress.total_bytes)
-                self._require_space(model)
+                self._space.require(model, progress.total_bytes - progress.shared_bytes)
                 if update.is_downloading and self._slots.expire(slot):
                     raise SlotExpiredError(model)
 
     def _require_memory(self, model: str, size_bytes: int) -> None:
         if problem := memory_problem(model, size_bytes, self.task.memory_bytes):
             raise ModelExceedsMemoryError(problem)
-
-    def _require_space(self, model: str) -> None:
-        """Raise ModelTooLargeError or InsufficientSpaceError when the volume can't hold the model
-        beside the present models and the other downloads."""
-        problem = self._space_problem(model, self._present)
-        if not problem:
-            return
-        staying = [present for present in self._present if present.key not in self._removable]
-        if self._space_problem(model, staying):
-            raise ModelTooLargeError(problem)
-        raise InsufficientSpaceError(
-            f"{model} waits for room: {', '.join(sorted(self._removable))} is removed first"
-        )
-
-    def _space_problem(self, model: str, present: Iterable[PresentModel]) -> str:
-        """Return why a model has no room beside these models and the other downloads; else ''."""
-        needed = self._incoming_bytes[model]
-        others = sum(self._incoming_bytes.values()) - needed
-        occupied = occupied_bytes(present) + others
-        return capacity_problem(model, needed, occupied, self.task.capacity_bytes)
-
-    def _set_model(self, model: ModelStatus, *, at_once: bool = False) -> None:
-        self._publish(self.report.with_model(model), at_once=at_once)
-
-    def _set_pattern(self, pattern: PatternStatus) -> None:
-        self._publish(self.report.with_pattern(pattern), at_once=True)
-
-    def _publish(self, report: Report, *, at_once: bool) -> None:
-        if report == self.report:
-            return
-        self.report = report
-        now = asyncio.get_running_loop().time()
-        pause = now - self._published_at
-        has_come_on = report.percents != self._published.percents
-        if at_once:
-            self._observer.on_change(self._name)
-        elif pause >= (_PROGRESS_SECONDS if has_come_on else _SLOW_PROGRESS_SECONDS):
-            self._observer.on_progress(self._name)
-        else:
-            return
-        self._published, self._published_at = report, now
 
 
 async def _or_default(answer: Awaitable[str], default: T) -> str | T:

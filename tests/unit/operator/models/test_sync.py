@@ -27,7 +27,12 @@ from aichat_workspace.ollama.errors import (
 )
 from aichat_workspace.ollama.installed import InstalledModel
 from aichat_workspace.operator import retries
-from aichat_workspace.operator.models import downloads, workspace_models
+from aichat_workspace.operator.models import (
+    downloads,
+    published_report,
+    refreshes,
+    workspace_models,
+)
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSync
 from aichat_workspace.operator.models.task import ModelSyncTask, SyncObserver
@@ -399,7 +404,7 @@ async def test_progress_is_reported_by_the_per_cent_and_at_most_every_five_secon
             self.there[name] = "d1"
 
     async def count(seconds: float) -> int:
-        monkeypatch.setattr(workspace_models, "_PROGRESS_SECONDS", seconds)
+        monkeypatch.setattr(published_report, "_PROGRESS_SECONDS", seconds)
         sync, server = Sync(), Chatty()
         sync.set_desired("w", server, "m:1")
         await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
@@ -415,7 +420,7 @@ async def test_progress_is_reported_by_the_per_cent_and_at_most_every_five_secon
 async def test_a_download_without_a_further_per_cent_still_reports_its_speed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(workspace_models, "_SLOW_PROGRESS_SECONDS", 0.02)
+    monkeypatch.setattr(published_report, "_SLOW_PROGRESS_SECONDS", 0.02)
     sync, crawling = Sync(), Crawling()
     sync.set_desired("w", crawling, "a:1")
     await until(lambda: len(sync.progress) > 2)
@@ -462,7 +467,7 @@ async def test_a_moved_tag_is_followed_when_that_is_the_policy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(workspace_models, "_CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(workspace_models, "_REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr(refreshes, "_REFRESH_SECONDS", 0.1)
     sync, server = Sync(), Server("m:1")
     sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
