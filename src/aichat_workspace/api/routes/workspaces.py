@@ -44,9 +44,10 @@ from aichat_workspace.api.web.responses.streaming import (
     join_pieces,
     stream_response,
 )
-from aichat_workspace.api.workspaces import pages, watch
-from aichat_workspace.api.workspaces.phase_wait import wait_for_phase
+from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.watching import watch
+from aichat_workspace.api.workspaces.watching.phase_wait import wait_for_phase
 from aichat_workspace.domain import names
 
 router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=AUTHENTICATED)
@@ -314,7 +315,7 @@ async def watch_workspaces(
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Pieces]:
-        position = await watch.resume(services.cluster, token, services.workspaces)
+        position = await watch.resume(services.cluster, token, services.api_server)
         yield watcher.events(position, token)
 
     return await stream_response(services.streams, caller.username, begin, EVENT_STREAM)

@@ -10,8 +10,8 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import FIRST
-from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.writing.service import ChangeOptions, Workspaces
 
 MAX_CHANGES: Final = 500
 """Workspaces that one request changes at most."""

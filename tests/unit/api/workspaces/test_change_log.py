@@ -104,3 +104,45 @@ async def test_waiting_readers_are_woken_by_the_next_change() -> None:
     changes.add(change(1))
     await asyncio.wait_for(asyncio.gather(*readers), 30)
     await changes.wait_for_change(0)
+
+
+async def test_all_waiting_readers_share_one_future() -> None:
+    changes = ChangeLog()
+    waiting = changes.next_change(changes.end)
+    assert changes.next_change(changes.end) is waiting
+    changes.add(change(7))
+    async with asyncio.timeout(30):
+        await waiting
+    assert changes.next_change(0).done()
+    assert not changes.next_change(changes.end).done()
+
+
+async def test_changes_in_quick_succession_wake_readers_once() -> None:
+    changes = ChangeLog()
+    waiting = changes.next_change(changes.end)
+    for version in range(5):
+        changes.add(change(version))
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    async with asyncio.timeout(30):
+        await waiting
+    assert changes.end == 5
+
+
+async def test_a_cancelled_wait_does_not_cancel_the_others() -> None:
+    changes = ChangeLog()
+    waiting = changes.next_change(0)
+    cancelled = asyncio.create_task(changes.wait_for_change(0))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.cancelled()
+    changes.add(change(1))
+    async with asyncio.timeout(30):
+        await waiting
+
+
+async def test_changes_without_waiting_readers_need_no_event_loop() -> None:
+    changes = ChangeLog()
+    await asyncio.to_thread(changes.add, change(1))
+    assert changes.end == 1

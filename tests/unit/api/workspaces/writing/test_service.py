@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from aichat_workspace.api.auth import audit_log
-from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.schemas.history import HistoryEntry
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
@@ -14,8 +13,8 @@ from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.history import record
 from aichat_workspace.api.workspaces.logs.reader import Workload
-from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
+from aichat_workspace.api.workspaces.writing.service import ChangeOptions, Workspaces
 from aichat_workspace.domain.policy import limits
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.kube.errors import (
@@ -25,11 +24,9 @@ from aichat_workspace.kube.errors import (
     InvalidError,
     UnreachableError,
 )
-from tests.fakes.listing import take_list
 from tests.fakes.workspace_client import FakeWorkspaceClient
-from tests.unit.api.samples import resource
+from tests.unit.api.samples import ANN, resource
 
-ANN = Caller("ann", "1", ())
 TEAM = "aichat-workspace-operator-system"
 
 
@@ -43,9 +40,8 @@ async def client() -> FakeWorkspaceClient:
 @pytest.fixture
 def workspaces(client: FakeWorkspaceClient) -> Workspaces:
     assert client.cluster is not None
-    return Workspaces(
-        client, client.cluster, Authorizer.create(client, RateLimits.create(1e6, 10**6))
-    )
+    authorizer = Authorizer.create(client, RateLimits.create(1e6, 10**6))
+    return Workspaces(client.cluster, authorizer, client)
 
 
 def create_body(name: str = "team-a", **spec: Any) -> WorkspaceCreate:
@@ -92,26 +88,6 @@ class TestCreate:
         with pytest.raises(ProblemError) as caught:
             await workspaces.create(ANN, create_body(), dry_run=False)
         assert caught.value.code == "resource-name-taken"
-
-
-class TestVersion:
-    async def test_the_version_is_read_from_a_list_of_one(
-        self, client: FakeWorkspaceClient, workspaces: Workspaces
-    ) -> None:
-        assert await workspaces.version() == 20
-        assert client.page_sizes == [1]
-
-    async def test_a_complete_view_remembers_the_version_of_the_list(
-        self, client: FakeWorkspaceClient, workspaces: Workspaces
-    ) -> None:
-        cluster = workspaces.cluster
-        client.listed = [resource("a", version=10), resource("b", version=11)]
-        take_list(cluster.workspaces._store, client.listed[:1], 10)
-        assert not await workspaces.is_complete()
-        assert cluster.complete_version == 10
-        client.watch_event(client.listed[1])
-        assert await workspaces.is_complete()
-        assert cluster.complete_version == 20
 
 
 Change = Callable[[Workspaces, bool], Awaitable[object]]

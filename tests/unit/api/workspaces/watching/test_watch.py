@@ -10,9 +10,10 @@ import pytest
 
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web.responses.problems import ProblemError
-from aichat_workspace.api.workspaces import change_log, watch
+from aichat_workspace.api.workspaces import change_log
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.watch import ResumeToken, Watcher
+from aichat_workspace.api.workspaces.watching import watch
+from aichat_workspace.api.workspaces.watching.watch import ResumeToken, Watcher
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import UnreachableError
 from aichat_workspace.kube.store import Store

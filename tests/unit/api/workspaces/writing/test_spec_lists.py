@@ -11,8 +11,8 @@ from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.logs.reader import Workload
-from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
-from aichat_workspace.api.workspaces.spec_lists import (
+from aichat_workspace.api.workspaces.writing.service import ChangeOptions, Workspaces
+from aichat_workspace.api.workspaces.writing.spec_lists import (
     CONNECTIONS,
     MODELS,
     PATTERNS,
@@ -187,7 +187,7 @@ async def test_two_additions_at_once_lose_none() -> None:
     client.cluster = ClusterView(client, {})
     client.watch_event(resource(team=TEAM, version=10))
     authorizer = Authorizer.create(client, RateLimits.create(1e6, 10**6))
-    workspaces = Workspaces(client, client.cluster, authorizer)
+    workspaces = Workspaces(client.cluster, authorizer, client)
     view, has_changed = await workspaces.change(
         Caller("ann", "1", ()), "team-a", add(MODELS, "ours:1"), ChangeOptions()
     )

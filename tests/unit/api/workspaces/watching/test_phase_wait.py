@@ -7,10 +7,11 @@ import pytest
 
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.problems import ProblemError
-from aichat_workspace.api.workspaces import change_log, phase_wait
+from aichat_workspace.api.workspaces import change_log
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.phase_wait import wait_for_phase
 from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.watching import phase_wait
+from aichat_workspace.api.workspaces.watching.phase_wait import wait_for_phase
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.kube.client import Client
 from tests.unit.api.samples import resource
