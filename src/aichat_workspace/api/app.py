@@ -23,6 +23,7 @@ from aichat_workspace.api.routes import (
     team_actions,
     teams,
     usage,
+    workspace_actions,
     workspace_details,
     workspaces,
 )
@@ -71,6 +72,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     has_provider = services.provider is not None
     mount_console(app, has_provider=has_provider, hold=partial(_hold_page, services))
     app.include_router(workspaces.router)
+    app.include_router(workspace_actions.router)
     app.include_router(workspace_details.router)
     app.include_router(spec_lists.router)
     app.include_router(backups.router)

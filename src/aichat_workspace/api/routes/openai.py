@@ -27,7 +27,11 @@ from aichat_workspace.api.routes.long_requests import (
     to_prompt,
     while_authorized,
 )
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    Name,
+    WorkspaceParameters,
+)
 from aichat_workspace.api.schemas.openai import (
     ChatCompletionRequest,
     EmbeddingRequest,

@@ -25,7 +25,11 @@ from aichat_workspace.api.routes.long_requests import (
     wants_events,
     while_authorized,
 )
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    Name,
+    WorkspaceParameters,
+)
 from aichat_workspace.api.schemas.workspace import Prompt, Reply, ReplyEnd
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.problems import ProblemError

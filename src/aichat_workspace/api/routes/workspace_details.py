@@ -22,7 +22,11 @@ from aichat_workspace.api.routes.long_requests import (
     while_authorized,
 )
 from aichat_workspace.api.routes.queries import WorkspaceLogQuery
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    Name,
+    WorkspaceParameters,
+)
 from aichat_workspace.api.schemas.chat_accounts import ChatAccount, ChatInvitation
 from aichat_workspace.api.schemas.history import History
 from aichat_workspace.api.schemas.workspace import (
