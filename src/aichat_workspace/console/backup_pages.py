@@ -8,9 +8,9 @@ from starlette.responses import Response
 from aichat_workspace.console import forms
 from aichat_workspace.console.api_client import ApiProblemError
 from aichat_workspace.console.forms import Values
-from aichat_workspace.console.pages import WORKSPACES, Visit
 from aichat_workspace.console.views import rows
 from aichat_workspace.console.views.states import Document
+from aichat_workspace.console.visits import WORKSPACES, Visit
 from aichat_workspace.domain import names
 
 _MAX_STEM: Final = names.WORKSPACE_NAME_MAX_LENGTH - len("-copy")

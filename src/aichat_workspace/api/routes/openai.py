@@ -39,7 +39,7 @@ from aichat_workspace.api.schemas.openai import (
     OpenAIModelList,
 )
 from aichat_workspace.api.web.limits.body_limits import JSON
-from aichat_workspace.api.web.responses import openai_errors, problems
+from aichat_workspace.api.web.responses import cluster_errors, openai_errors
 from aichat_workspace.api.web.responses.streaming import EVENT_STREAM, Pieces
 from aichat_workspace.api.workspaces.views import View
 
@@ -203,8 +203,8 @@ async def _events(chunks: Pieces) -> Pieces:
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield _event(chunk)
-    except problems.REPORTABLE_ERRORS as error:
-        yield _event(orjson.dumps(openai_errors.document(problems.as_problem(error))))
+    except cluster_errors.REPORTABLE_ERRORS as error:
+        yield _event(orjson.dumps(openai_errors.document(cluster_errors.as_problem(error))))
     else:
         yield _event(b"[DONE]")
 

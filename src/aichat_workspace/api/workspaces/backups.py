@@ -12,7 +12,8 @@ from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.schemas.backups import CloneRequest, RestoreRequest
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
-from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.api.workspaces.writing.service import ChangeOptions, Workspaces

@@ -24,7 +24,7 @@ import orjson
 import structlog
 
 from aichat_workspace.api.auth.authorization import Scope
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors, problems
 from aichat_workspace.api.web.responses.streaming import (
     HEARTBEAT,
     HEARTBEAT_SECONDS,
@@ -117,8 +117,8 @@ class Watcher:
         try:
             async for piece in self._events(position, token):
                 yield piece
-        except problems.REPORTABLE_ERRORS as error:  # not allowed, or no answer
-            problem = problems.as_problem(error)
+        except cluster_errors.REPORTABLE_ERRORS as error:  # not allowed, or no answer
+            problem = cluster_errors.as_problem(error)
             _log.info("a watch was ended", outcome=problem.status, why=problem.detail)
             yield server_sent_event("end", orjson.dumps(problem.document("")))
             return

@@ -10,7 +10,8 @@ from aichat_workspace.api.schemas.history import Action
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.web.requests.request_ids import request_id
 from aichat_workspace.api.web.responses import problems
-from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.change_log import ChangeType
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.history import changes, record

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from aichat_workspace.api.web.responses import problems
-from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses import field_errors, problems
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.policy import backups, limits, size_classes
@@ -29,8 +30,8 @@ def require_valid(
     if errors:
         raise problems.invalid(
             FieldError(
-                problems.path_of(("spec", *error["loc"])),
-                problems.plain_message(error["type"], error["msg"]),
+                field_errors.path_of(("spec", *error["loc"])),
+                field_errors.plain_message(error["type"], error["msg"]),
             )
             for error in errors
         )

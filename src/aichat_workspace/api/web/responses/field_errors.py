@@ -1,0 +1,32 @@
+"""Which fields of a request are wrong, in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that is wrong."""
+
+    field: str
+    """Its path, as `spec.models[0]`; empty for the whole body."""
+    message: str
+    """What is wrong and what to do."""
+
+
+def path_of(location: Sequence[str | int]) -> str:
+    """Format a location in a body or query as `spec.models[0]`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def plain_message(kind: str, message: str) -> str:
+    """Return pydantic's message, or a clearer one for its kind."""
+    return {
+        "missing": "required",
+        "extra_forbidden": "there is no such field; check its spelling",
+        "json_invalid": "the body is not JSON",
+        "model_attributes_type": "write a JSON object, with Content-Type: application/json",
+    }.get(kind, message)
