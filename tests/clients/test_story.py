@@ -13,7 +13,8 @@ from typing import Any, Final
 import pytest
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.render.context import OLLAMA, OLLAMA_PORT, workspace_labels
+from aichat_workspace.domain.render.components import OLLAMA, OLLAMA_PORT
+from aichat_workspace.domain.render.labels import workspace_labels
 from tests import run
 from tests.api import ROOT, SYSTEM, person, running_api, token_request
 from tests.integration.conftest import Cluster, control_plane

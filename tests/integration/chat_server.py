@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aichat_workspace.domain.render.context import OPENWEBUI
+from aichat_workspace.domain.render.components import OPENWEBUI
 from tests.fakes.openwebui import FakeOpenWebUI
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.integration.pods import served

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from aichat_workspace.domain.render.context import OLLAMA
+from aichat_workspace.domain.render.components import OLLAMA
 from tests.integration.conftest import Cluster
 from tests.integration.pods import served
 

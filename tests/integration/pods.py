@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from aichat_workspace.domain.render.context import workspace_labels
+from aichat_workspace.domain.render.labels import workspace_labels
 from tests.integration.conftest import OPERATOR, SYSTEM, Cluster
 
 # A service leads to pods of nodes that there are.

@@ -31,7 +31,8 @@ from aichat_workspace.domain.render.ollama import (
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.models.report import Report
-from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask, SyncObserver
+from aichat_workspace.operator.models.sync import ModelSync
+from aichat_workspace.operator.models.task import ModelSyncTask, SyncObserver
 from aichat_workspace.runtime import servers
 from localcluster import certificates
 from localcluster.build.images.ollama import ensure_ollama

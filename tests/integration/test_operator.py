@@ -10,7 +10,8 @@ from urllib.request import urlopen
 import pytest
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.render.context import OLLAMA, workspace_labels
+from aichat_workspace.domain.render.components import OLLAMA
+from aichat_workspace.domain.render.labels import workspace_labels
 from tests.integration.conftest import (
     ROOT,
     SYSTEM,

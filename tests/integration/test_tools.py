@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from aichat_workspace.domain.models.tools import entry
-from aichat_workspace.domain.render.context import OPENWEBUI
+from aichat_workspace.domain.render.components import OPENWEBUI
 from tests.fakes.openwebui import FakeOpenWebUI
 from tests.integration.chat_server import chat_server, follow_secret
 from tests.integration.conftest import SYSTEM, Cluster, workspace

@@ -19,7 +19,7 @@ from aichat_workspace.api.teams.roles import CLUSTER_ROLES
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
+from aichat_workspace.domain.render.components import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.client import Client
 from deploy import history, lock

@@ -24,6 +24,7 @@ from aichat_workspace.api.routes import (
     team_actions,
     teams,
     usage,
+    workspace_actions,
     workspace_details,
     workspaces,
 )
@@ -102,6 +103,7 @@ def _operations() -> list[APIRoute]:
     """
     routers = (
         workspaces.router,
+        workspace_actions.router,
         workspace_details.router,
         spec_lists.router,
         backups.router,

@@ -48,8 +48,9 @@ from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs.reader import WorkspaceLogs
 from aichat_workspace.api.workspaces.model_server import ModelServers
 from aichat_workspace.api.workspaces.prompt_times import PromptTimes
-from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.api.workspaces.upgrades import Upgrades
+from aichat_workspace.api.workspaces.watching.api_server import ApiServer
+from aichat_workspace.api.workspaces.writing.service import Workspaces
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect, ConnectChat
 
@@ -73,6 +74,7 @@ class Services:
     authenticator: Authenticator
     authorizer: Authorizer
     workspaces: Workspaces
+    api_server: ApiServer
     backups: Backups
     details: WorkspaceDetails
     chat_accounts: ChatAccounts
@@ -133,7 +135,7 @@ class Services:
         roles = TeamRoles(client, cluster, authorizer, is_own_account=not settings.dev)
         known_addresses = KnownAddresses()
         keys, provider = Keys(client, settings.dev), _provider(settings)
-        workspaces = Workspaces(client, cluster, authorizer)
+        workspaces = Workspaces(cluster, authorizer, client)
         authenticator = Authenticator.create(
             client,
             settings.audience,
@@ -149,6 +151,7 @@ class Services:
             authenticator=authenticator,
             authorizer=authorizer,
             workspaces=workspaces,
+            api_server=ApiServer(client, cluster),
             backups=Backups(workspaces, cluster),
             details=details,
             chat_accounts=ChatAccounts(cluster, details, connect_chat),

@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from aichat_workspace.console import forms
 from aichat_workspace.console.api_client import ApiProblemError
+from aichat_workspace.console.backup_destinations import destinations_of
 from aichat_workspace.console.forms import Values
-from aichat_workspace.console.pages import WORKSPACES, Visit, destinations_of
 from aichat_workspace.console.views import rows
+from aichat_workspace.console.visits import WORKSPACES, Visit
 from aichat_workspace.domain import names
 
 _MAX_STEM: Final = names.WORKSPACE_NAME_MAX_LENGTH - len("-copy")

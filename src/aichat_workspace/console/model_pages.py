@@ -8,8 +8,8 @@ from starlette.responses import Response
 from aichat_workspace.console import forms
 from aichat_workspace.console.api_client import ApiProblemError
 from aichat_workspace.console.forms import Values
-from aichat_workspace.console.pages import WORKSPACES, Visit
 from aichat_workspace.console.views.catalogue import catalogue
+from aichat_workspace.console.visits import WORKSPACES, Visit
 
 _ROOM: Final = ("memory", "storage")
 _OF_WORKSPACE: Final = ("workspace", "team")

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from aichat_workspace.console.api_client import ApiProblemError
-from aichat_workspace.console.pages import WORKSPACES, Visit
 from aichat_workspace.console.views import platform, usage, workspaces
 from aichat_workspace.console.views.states import Document
+from aichat_workspace.console.visits import WORKSPACES, Visit
 
 _LIMIT: Final = "1000"
 _MAX_PAGES: Final = 2

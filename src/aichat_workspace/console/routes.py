@@ -16,12 +16,15 @@ from starlette.types import ASGIApp
 from aichat_workspace.console import (
     backup_pages,
     forms,
+    list_page,
     model_pages,
-    pages,
+    new_page,
     platform_page,
     rendering,
     settings_pages,
     team_pages,
+    visits,
+    workspace_pages,
 )
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
@@ -36,7 +39,7 @@ _BUG: Final = Problem(500, "bug", "")
 _ACTIONS: Final = ("suspend", "resume", "restart", "backup")
 _UPGRADE_ACTIONS: Final = ("pause", "resume")
 _TEAM: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_TEAM_CHANGES: Final[Mapping[str, Callable[[pages.Visit, str, Values], Awaitable[Response]]]] = {
+_TEAM_CHANGES: Final[Mapping[str, Callable[[visits.Visit, str, Values], Awaitable[Response]]]] = {
     "members": team_pages.invite,
     "members/remove": team_pages.remove_member,
     "tokens": team_pages.create_token,
@@ -143,7 +146,7 @@ class Routes:
 
     async def show_list(self, request: Request) -> Response:
         """Show the list of workspaces."""
-        return await pages.list_page(await self._visit(request), request.query_params)
+        return await list_page.list_page(await self._visit(request), request.query_params)
 
     async def show_login(self, request: Request) -> Response:
         """Show the ways to sign in."""
@@ -155,7 +158,7 @@ class Routes:
         next_path = _local(forms.first(form, "next"))
         api = ApiClient(self.api, request)
         try:
-            await pages.sign_in(api, forms.first(form, "token"))
+            await visits.sign_in(api, forms.first(form, "token"))
         except ApiProblemError as error:
             if error.problem.code == "cross-site":
                 raise
@@ -177,20 +180,20 @@ class Routes:
 
     async def sign_out(self, request: Request) -> Response:
         """End the session."""
-        return await pages.sign_out(ApiClient(self.api, request))
+        return await visits.sign_out(ApiClient(self.api, request))
 
     async def show_new(self, request: Request) -> Response:
         """Show the form of a new workspace; the query fills it in."""
         form = NewWorkspace.from_values(forms.parse_values(request.url.query))
-        return await pages.new_page(await self._visit(request), form)
+        return await new_page.new_page(await self._visit(request), form)
 
     async def create(self, request: Request) -> Response:
         """Create a workspace, or only check the form."""
         visit, values = await self._visit_with_form(request)
         form = NewWorkspace.from_values(values)
         if "check" in values:
-            return await pages.check_new(visit, form)
-        return await pages.create(visit, form)
+            return await new_page.check_new(visit, form)
+        return await new_page.create(visit, form)
 
     async def show_platform(self, request: Request) -> Response:
         """Show all workspaces together."""
@@ -241,30 +244,30 @@ class Routes:
     async def show_workspace(self, request: Request) -> Response:
         """Show a workspace."""
         visit = await self._visit(request)
-        return await pages.workspace_page(visit, *_address(request))
+        return await workspace_pages.workspace_page(visit, *_address(request))
 
     async def show_credentials(self, request: Request) -> Response:
         """Show a workspace with its first administrator's sign-in data."""
         visit, _ = await self._visit_with_form(request)
-        return await pages.credentials_page(visit, *_address(request))
+        return await workspace_pages.credentials_page(visit, *_address(request))
 
     async def invite_to_chat(self, request: Request) -> Response:
         """Show a workspace with an account that was made in its chat."""
         visit, values = await self._visit_with_form(request)
-        return await pages.invite_page(visit, *_address(request), values)
+        return await workspace_pages.invite_page(visit, *_address(request), values)
 
     async def ask(self, request: Request) -> Response:
         """Show a workspace with the reply to a prompt."""
         visit, values = await self._visit_with_form(request)
         prompt, model = forms.first(values, "prompt"), forms.first(values, "model")
-        return await pages.prompt_page(visit, *_address(request), prompt, model)
+        return await workspace_pages.prompt_page(visit, *_address(request), prompt, model)
 
     async def act(self, request: Request) -> Response:
         """Suspend, resume, restart or back up a workspace."""
         visit, _ = await self._visit_with_form(request)
         name, team = _address(request)
         action = request.url.path.rpartition("/")[2]
-        await pages.change(visit, "POST", f"{pages.WORKSPACES}/{name}:{action}", team)
+        await workspace_pages.change(visit, "POST", f"{visits.WORKSPACES}/{name}:{action}", team)
         return visit.redirect(_workspace_path(name, team))
 
     async def show_settings(self, request: Request) -> Response:
@@ -284,15 +287,15 @@ class Routes:
 
     async def show_delete(self, request: Request) -> Response:
         """Show what deleting a workspace does."""
-        return await pages.delete_page(await self._visit(request), *_address(request))
+        return await workspace_pages.delete_page(await self._visit(request), *_address(request))
 
     async def delete(self, request: Request) -> Response:
         """Delete a workspace whose name was typed."""
         visit, values = await self._visit_with_form(request)
         name, team = _address(request)
         if forms.first(values, "confirm") != name:
-            return await pages.delete_page(visit, name, team, 422, is_mismatch=True)
-        await pages.change(visit, "DELETE", f"{pages.WORKSPACES}/{name}", team)
+            return await workspace_pages.delete_page(visit, name, team, 422, is_mismatch=True)
+        await workspace_pages.change(visit, "DELETE", f"{visits.WORKSPACES}/{name}", team)
         return visit.redirect("/")
 
     async def show_restore(self, request: Request) -> Response:
@@ -328,15 +331,15 @@ class Routes:
             raise ApiProblemError(NOT_FOUND)
         return response
 
-    async def _visit(self, request: Request) -> pages.Visit:
-        return self._held(request, await pages.begin_visit(ApiClient(self.api, request)))
+    async def _visit(self, request: Request) -> visits.Visit:
+        return self._held(request, await visits.begin_visit(ApiClient(self.api, request)))
 
-    async def _visit_with_form(self, request: Request) -> tuple[pages.Visit, Values]:
+    async def _visit_with_form(self, request: Request) -> tuple[visits.Visit, Values]:
         form = await forms.read_form(request)
-        visit = await pages.begin_visit(ApiClient(self.api, request), form)
+        visit = await visits.begin_visit(ApiClient(self.api, request), form)
         return self._held(request, visit), form
 
-    def _held(self, request: Request, visit: pages.Visit) -> pages.Visit:
+    def _held(self, request: Request, visit: visits.Visit) -> visits.Visit:
         request.scope[HELD].enter_context(self.hold(visit.person.username))
         return visit
 

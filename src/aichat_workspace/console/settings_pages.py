@@ -11,10 +11,10 @@ from starlette.responses import Response
 from aichat_workspace.console import forms, settings_form
 from aichat_workspace.console.api_client import Answer, ApiProblemError
 from aichat_workspace.console.forms import Values
-from aichat_workspace.console.pages import WORKSPACES, Visit
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views import differences, rows
 from aichat_workspace.console.views.settings import defaults, raised
+from aichat_workspace.console.visits import WORKSPACES, Visit
 
 _SAVE: Final = "save"
 _BACK: Final = "back"

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from aichat_workspace.console import forms
 from aichat_workspace.console.api_client import ApiProblemError
 from aichat_workspace.console.forms import Values
-from aichat_workspace.console.pages import WORKSPACES, Visit
 from aichat_workspace.console.views import teams, usage
 from aichat_workspace.console.views.states import Document
 from aichat_workspace.console.views.teams import team_path
+from aichat_workspace.console.visits import WORKSPACES, Visit
 
 ROLES: Final = ("viewer", "editor", "admin")
 KINDS: Final = ("User", "Group", "ServiceAccount")

@@ -26,16 +26,17 @@ from aichat_workspace.operator import enforcement_check, platform_reporter
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.credentials import new_secrets
 from aichat_workspace.operator.executor import Executor
-from aichat_workspace.operator.models.activity import ActivitySync
-from aichat_workspace.operator.models.servers import ServerSync
-from aichat_workspace.operator.models.sync import ModelSync, SyncObserver
-from aichat_workspace.operator.models.tools import ToolSync
+from aichat_workspace.operator.models.sync import ModelSync
+from aichat_workspace.operator.models.task import SyncObserver
 from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.own_image import own_image
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.records import session_key, settings_record
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.servers.activity import ActivitySync
+from aichat_workspace.operator.servers.sync import ServerSync
+from aichat_workspace.operator.servers.tools import ToolSync
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.snapshots import Snapshots
 from aichat_workspace.operator.telemetry.metrics import Metrics, MetricSources

@@ -15,7 +15,7 @@ from aichat_workspace.domain.decision.decisions import (
     Provision,
 )
 from aichat_workspace.domain.decision.snapshot import Snapshot
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.rollout import Rollout
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
 from aichat_workspace.domain.status.status import with_progress
@@ -24,9 +24,9 @@ from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.operator.executor import DONE, Executor, Outcome
-from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.servers.sync import ServerSync
 from aichat_workspace.operator.snapshots import Snapshots
 
 _log: Final = structlog.get_logger()

@@ -14,23 +14,24 @@ from aichat_workspace.domain.decision.decisions import (
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.recorded_rewrites import recorded_rewrites
 from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy.blocking import blocks_host
 from aichat_workspace.domain.problem import Problem
-from aichat_workspace.domain.render.context import workspace_url
+from aichat_workspace.domain.render.address import workspace_url
 from aichat_workspace.domain.status.backups import overdue_at
+from aichat_workspace.domain.status.inputs import StatusInputs
 from aichat_workspace.domain.status.recheck import next_recheck
-from aichat_workspace.domain.status.status import StatusInputs, compute_status, with_sync_problem
+from aichat_workspace.domain.status.status import compute_status, with_sync_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.operator.executor import Outcome
 from aichat_workspace.operator.failures import Failures
-from aichat_workspace.operator.models.servers import ServerProgress
 from aichat_workspace.operator.repair_log import Generations, RepairLog
+from aichat_workspace.operator.servers.sync import ServerProgress
 from aichat_workspace.operator.writer import Writer
 
 _DELETION_RECHECK_SECONDS: Final = 30.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.decisions import Provision
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.rollout import (
     DEFAULT_ORDER,
     GRANTED,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.rollout import GRANTED
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.ownership import choose_claimant, name_taken

@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
+from aichat_workspace.domain.render.components import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.foundation.bounded_bytes import read_bounded
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.client import OllamaClient

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
-from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.planning.observed import Observed
+from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
 from aichat_workspace.domain.policy.size_classes import with_size_class
 from aichat_workspace.domain.render import credentials, render, tenant_namespace

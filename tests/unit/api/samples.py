@@ -2,8 +2,11 @@
 
 from typing import Any, Final
 
+from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.workspaces.views import View, view
 from aichat_workspace.domain import names
+
+ANN: Final = Caller("ann", "1", ())
 
 
 def resource(

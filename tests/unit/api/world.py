@@ -18,8 +18,8 @@ from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.routes import long_requests
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web.responses import streaming
-from aichat_workspace.api.workspaces import watch
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.watching import watch
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.connection import Connection

@@ -20,11 +20,12 @@ from aichat_workspace.domain.models.status import ModelState, ModelStatus
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.status.inputs import StatusInputs
 from aichat_workspace.domain.status.platform_status import (
     PlatformInputs,
     compute_platform_status,
 )
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.status import compute_status
 from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace import Workspace

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 
 # The lists that Kubernetes' API merges by key; it replaces any other.
 _KEYS: Final = {

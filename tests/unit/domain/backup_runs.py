@@ -5,7 +5,7 @@ from typing import Any
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 
 WORKSPACE = "team-a-aichat"
 CREATED = "2026-11-23T11:00:00Z"

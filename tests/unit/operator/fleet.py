@@ -14,11 +14,11 @@ from aichat_workspace.kube.errors import ApiError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.executor import Executor
 from aichat_workspace.operator.models.report import Report
-from aichat_workspace.operator.models.servers import ServerProgress, ServerSync
 from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.servers.sync import ServerProgress, ServerSync
 from aichat_workspace.operator.snapshots import Snapshots
 from aichat_workspace.operator.writer import Writer
 from tests.fakes.kubernetes import FakeKubernetes

@@ -16,15 +16,16 @@ from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import reconciler
 from aichat_workspace.operator.executor import Executor
-from aichat_workspace.operator.models.activity import ActivitySync
 from aichat_workspace.operator.models.report import Report
-from aichat_workspace.operator.models.servers import ServerSync
-from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
-from aichat_workspace.operator.models.tools import Chat, ToolSync
+from aichat_workspace.operator.models.sync import ModelSync
+from aichat_workspace.operator.models.task import ModelSyncTask
 from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.servers.activity import ActivitySync
+from aichat_workspace.operator.servers.sync import ServerSync
+from aichat_workspace.operator.servers.tools import Chat, ToolSync
 from aichat_workspace.operator.snapshots import Snapshots
 from aichat_workspace.operator.writer import Writer
 from tests.fakes.kubernetes import FakeKubernetes

@@ -9,7 +9,8 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.inputs import StatusInputs
+from aichat_workspace.domain.status.status import compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result

@@ -11,7 +11,8 @@ from aichat_workspace.api.settings import Bounds
 from aichat_workspace.api.web.limits.body_limits import BODY_SECONDS, FORMATS
 from aichat_workspace.api.web.limits.connection_limits import MAX_HEAD_BYTES
 from aichat_workspace.api.web.responses import openai_errors, problems
-from aichat_workspace.api.web.responses.problems import MEDIA_TYPE, FieldError, ProblemError
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import MEDIA_TYPE, ProblemError
 from aichat_workspace.api.web.responses.streaming import EVENT_STREAM
 
 _DESCRIPTIONS: Final = {

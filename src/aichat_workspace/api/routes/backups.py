@@ -7,14 +7,16 @@ from fastapi import APIRouter, Query, Response
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes import queries
-from aichat_workspace.api.routes.workspaces import (
-    ETAG,
-    LOCATION,
+from aichat_workspace.api.routes.workspace_parameters import (
     WORKSPACE_PATH,
     ChangeParameters,
     IfMatch,
     Name,
     WorkspaceParameters,
+)
+from aichat_workspace.api.routes.workspace_responses import (
+    ETAG,
+    LOCATION,
     document_response,
     location,
     workspace_response,

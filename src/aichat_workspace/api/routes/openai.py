@@ -27,7 +27,11 @@ from aichat_workspace.api.routes.long_requests import (
     to_prompt,
     while_authorized,
 )
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    Name,
+    WorkspaceParameters,
+)
 from aichat_workspace.api.schemas.openai import (
     ChatCompletionRequest,
     EmbeddingRequest,
@@ -35,7 +39,7 @@ from aichat_workspace.api.schemas.openai import (
     OpenAIModelList,
 )
 from aichat_workspace.api.web.limits.body_limits import JSON
-from aichat_workspace.api.web.responses import openai_errors, problems
+from aichat_workspace.api.web.responses import cluster_errors, openai_errors
 from aichat_workspace.api.web.responses.streaming import EVENT_STREAM, Pieces
 from aichat_workspace.api.workspaces.views import View
 
@@ -199,8 +203,8 @@ async def _events(chunks: Pieces) -> Pieces:
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield _event(chunk)
-    except problems.REPORTABLE_ERRORS as error:
-        yield _event(orjson.dumps(openai_errors.document(problems.as_problem(error))))
+    except cluster_errors.REPORTABLE_ERRORS as error:
+        yield _event(orjson.dumps(openai_errors.document(cluster_errors.as_problem(error))))
     else:
         yield _event(b"[DONE]")
 

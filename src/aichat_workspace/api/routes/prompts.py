@@ -25,9 +25,13 @@ from aichat_workspace.api.routes.long_requests import (
     wants_events,
     while_authorized,
 )
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    Name,
+    WorkspaceParameters,
+)
 from aichat_workspace.api.schemas.workspace import Prompt, Reply, ReplyEnd
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.web.responses.streaming import Pieces, server_sent_event
 from aichat_workspace.ollama import replies
@@ -137,8 +141,8 @@ async def _events(model: str, pieces: Reading) -> Pieces:
                 if piece.text:
                     yield _text_event("token", piece.text)
                 end = piece.end or end
-    except problems.REPORTABLE_ERRORS as error:
-        document = problems.as_problem(error).document("")
+    except cluster_errors.REPORTABLE_ERRORS as error:
+        document = cluster_errors.as_problem(error).document("")
         yield server_sent_event("error", orjson.dumps(document))
     else:
         yield server_sent_event("done", _end(model, end).model_dump_json(by_alias=True).encode())

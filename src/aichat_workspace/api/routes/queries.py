@@ -22,7 +22,7 @@ from aichat_workspace.api.workspaces.selectors import (
     parse_conditions,
     parse_labels,
 )
-from aichat_workspace.api.workspaces.service import ChangeOptions
+from aichat_workspace.api.workspaces.writing.service import ChangeOptions
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.fit import Room

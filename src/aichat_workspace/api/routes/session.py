@@ -22,7 +22,8 @@ from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.session import ProviderDocument, SessionDocument, SignIn
 from aichat_workspace.api.web.requests.exact_requests import require_exact
 from aichat_workspace.api.web.responses import error_handlers, problems
-from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.foundation.local_path import is_local
 from aichat_workspace.kube.errors import ApiError, UnreachableError

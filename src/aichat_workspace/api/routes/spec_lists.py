@@ -12,19 +12,18 @@ from aichat_workspace.api.dependencies import (
     ServicesDep,
 )
 from aichat_workspace.api.openapi.responses import responses
-from aichat_workspace.api.routes.workspaces import (
+from aichat_workspace.api.routes.workspace_parameters import (
     WORKSPACE_PATH,
     ChangeParameters,
     IfMatch,
     Name,
     WorkspaceParameters,
-    change_response,
-    document_response,
 )
+from aichat_workspace.api.routes.workspace_responses import change_response, document_response
 from aichat_workspace.api.schemas.workspace import ConnectionAdd, EntryAdd, ModelProgress
 from aichat_workspace.api.web.responses.json_responses import json_response
-from aichat_workspace.api.workspaces import spec_lists
-from aichat_workspace.api.workspaces.spec_lists import CONNECTIONS, MODELS, PATTERNS, Change
+from aichat_workspace.api.workspaces.writing import spec_lists
+from aichat_workspace.api.workspaces.writing.spec_lists import CONNECTIONS, MODELS, PATTERNS, Change
 
 router = APIRouter(
     prefix=f"/api/v1/workspaces/{WORKSPACE_PATH}",

@@ -7,7 +7,11 @@ from fastapi import APIRouter, Path, Query, Response
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import NoQuery, Team
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    Name,
+    WorkspaceParameters,
+)
 from aichat_workspace.api.schemas.usage import PlatformUsage, TeamUsage, WorkspaceUsage
 from aichat_workspace.api.web.responses.json_responses import json_response
 

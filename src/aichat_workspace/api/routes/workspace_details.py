@@ -22,7 +22,11 @@ from aichat_workspace.api.routes.long_requests import (
     while_authorized,
 )
 from aichat_workspace.api.routes.queries import WorkspaceLogQuery
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    Name,
+    WorkspaceParameters,
+)
 from aichat_workspace.api.schemas.chat_accounts import ChatAccount, ChatInvitation
 from aichat_workspace.api.schemas.history import History
 from aichat_workspace.api.schemas.workspace import (
@@ -31,7 +35,7 @@ from aichat_workspace.api.schemas.workspace import (
     EventList,
     InstalledModels,
 )
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors
 from aichat_workspace.api.web.responses.json_responses import json_response
 from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.api.web.responses.streaming import (
@@ -201,8 +205,8 @@ async def _line_events(lines: AsyncGenerator[LogLine, None]) -> Pieces:
                 text = line.text.decode(errors="replace")
                 data = orjson.dumps({"time": line.time or None, "text": text})
                 yield server_sent_event("line", data, line.time or None)
-    except problems.REPORTABLE_ERRORS as error:
-        document = problems.as_problem(error).document("")
+    except cluster_errors.REPORTABLE_ERRORS as error:
+        document = cluster_errors.as_problem(error).document("")
         yield server_sent_event("error", orjson.dumps(document))
     else:
         yield server_sent_event("end", b"{}")

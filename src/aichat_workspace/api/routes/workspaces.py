@@ -1,30 +1,40 @@
-"""Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume,
-restart, watch."""
+"""Routes for workspaces: create, list, read, replace, patch, delete, watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.convertors import StringConvertor, register_url_convertor
 
 from aichat_workspace.api.auth import audit_log
-from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.dependencies import (
     AUTHENTICATED,
     CurrentCaller,
     RequestCredential,
-    Services,
     ServicesDep,
     identify,
 )
 from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes import queries
+from aichat_workspace.api.routes.workspace_parameters import (
+    WORKSPACE_PATH,
+    ChangeParameters,
+    CreateParameters,
+    IfMatch,
+    IfNoneMatch,
+    Name,
+)
+from aichat_workspace.api.routes.workspace_responses import (
+    ETAG,
+    LOCATION,
+    change_response,
+    document_response,
+    location,
+    workspace_response,
+)
 from aichat_workspace.api.schemas.workspace import (
     PartialWorkspaceList,
     WorkspaceCreate,
@@ -44,21 +54,13 @@ from aichat_workspace.api.web.responses.streaming import (
     join_pieces,
     stream_response,
 )
-from aichat_workspace.api.workspaces import pages, watch
-from aichat_workspace.api.workspaces.phase_wait import wait_for_phase
+from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.views import View
-from aichat_workspace.domain import names
+from aichat_workspace.api.workspaces.watching import watch
+from aichat_workspace.api.workspaces.watching.phase_wait import wait_for_phase
 
 router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=AUTHENTICATED)
-
-ETAG: Final = {
-    "ETag": {
-        "description": "For If-Match and If-None-Match; a dry run has none.",
-        "schema": {"type": "string"},
-    }
-}
 _LIST_SECONDS: Final = 60.0
-LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
 _PREFERENCE_APPLIED: Final = {
     preferences.APPLIED: {
         "description": "`wait=N` where that of Prefer was used.",
@@ -81,100 +83,6 @@ id: 1207-0f3b9c2d4e5f6071
 event: MODIFIED
 data: {"name":"team-a-aichat","team":"team-a",…}
 """
-_ADDRESS: Final = {
-    "path.name": "$response.body#/name",
-    "query.team": "$response.body#/team",
-}
-_LINKS: Final = {
-    operation: {
-        "operationId": operation,
-        "parameters": _ADDRESS,
-        "description": f"`name` and `team` of the answer are those of `{operation}`.",
-    }
-    for operation in (
-        "read_workspace",
-        "patch_workspace",
-        "suspend_workspace",
-        "resume_workspace",
-        "restart_workspace",
-        "back_up_workspace",
-        "list_backups",
-        "clone_workspace",
-        "delete_workspace",
-        "read_diagnosis",
-        "list_events",
-        "list_installed_models",
-        "read_credentials",
-        "invite_to_chat",
-        "read_log",
-        "ask",
-    )
-} | {
-    "replace_workspace": {
-        "operationId": "replace_workspace",
-        "parameters": {**_ADDRESS, "header.if-match": "$response.header.ETag"},
-        "description": "With `ETag` of the answer as If-Match, no change is lost.",
-    }
-}
-
-
-class _NameConvertor(StringConvertor):
-    """A name in a path; a colon after it begins an action."""
-
-    regex = "[^/:]+"
-
-
-register_url_convertor("workspace", _NameConvertor())
-WORKSPACE_PATH: Final = "{name:workspace}"
-
-Name = Annotated[
-    str,
-    Path(
-        description="The workspaceName.",
-        min_length=1,
-        max_length=names.WORKSPACE_NAME_MAX_LENGTH,
-        pattern=names.WORKSPACE_NAME_PATTERN,
-        examples=["team-a-aichat"],
-    ),
-]
-WorkspaceParameters = Annotated[queries.WorkspaceQuery, Query()]
-CreateParameters = Annotated[queries.CreateQuery, Query()]
-ChangeParameters = Annotated[queries.ChangeQuery, Query()]
-IfMatch = Annotated[
-    str | None, Header(description="An ETag: change only this state of the spec; `*` for any.")
-]
-IfNoneMatch = Annotated[
-    str | None, Header(description="An ETag: 304 if this state is the newest still.")
-]
-
-
-def workspace_response(
-    view: View, status: int = 200, *, dry_run: bool = False, **headers: str
-) -> Response:
-    """Return a workspace; without ETag for a dry run, whose state was never stored."""
-    return Response(
-        view.body, status, {} if dry_run else {"ETag": view.etag, **headers}, media_type=JSON
-    )
-
-
-def document_response(
-    status: int,
-    description: str,
-    model: Any = WorkspaceDocument,
-    headers: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[int | str, Any]:
-    """Document a response for OpenAPI, with `more` headers."""
-    links = {"links": _LINKS} if model is WorkspaceDocument else {}
-    return {
-        status: {
-            "description": description,
-            "model": model,
-            "headers": {**ETAG, **headers},
-            **links,
-        }
-    }
-
-
 _LIST_RESPONSE: Final[dict[int | str, Any]] = {
     200: {
         "description": "A page; with `fields` as another media type, for clients with types.",
@@ -185,10 +93,6 @@ _LIST_RESPONSE: Final[dict[int | str, Any]] = {
         },
     }
 }
-
-
-def location(view: View) -> str:
-    return f"/api/v1/workspaces/{view.name}?team={view.team}"
 
 
 @router.get(
@@ -314,7 +218,7 @@ async def watch_workspaces(
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Pieces]:
-        position = await watch.resume(services.cluster, token, services.workspaces)
+        position = await watch.resume(services.cluster, token, services.api_server)
         yield watcher.events(position, token)
 
     return await stream_response(services.streams, caller.username, begin, EVENT_STREAM)
@@ -435,89 +339,3 @@ async def delete_workspace(
     """With all its data, unless `spec.deletionPolicy` is Retain."""
     view = await services.workspaces.delete(caller, name, query.options(if_match))
     return workspace_response(view, 202, dry_run=query.dry_run)
-
-
-@router.post(
-    f"/workspaces/{WORKSPACE_PATH}:suspend",
-    summary="Suspend a workspace",
-    responses={
-        **document_response(200, "It was suspended already."),
-        **document_response(202, "Both workloads stop; data and objects stay."),
-        **responses(404, 409, 412, 415),
-    },
-)
-async def suspend_workspace(
-    caller: CurrentCaller,
-    services: ServicesDep,
-    name: Name,
-    query: ChangeParameters,
-    if_match: IfMatch = None,
-) -> Response:
-    return await _set_suspended(services, caller, name, query, if_match, suspended=True)
-
-
-@router.post(
-    f"/workspaces/{WORKSPACE_PATH}:resume",
-    summary="Resume a workspace",
-    responses={
-        **document_response(200, "It was running already."),
-        **document_response(202, "Both workloads start; no model is downloaded again."),
-        **responses(404, 409, 412, 415),
-    },
-)
-async def resume_workspace(
-    caller: CurrentCaller,
-    services: ServicesDep,
-    name: Name,
-    query: ChangeParameters,
-    if_match: IfMatch = None,
-) -> Response:
-    return await _set_suspended(services, caller, name, query, if_match, suspended=False)
-
-
-@router.post(
-    f"/workspaces/{WORKSPACE_PATH}:restart",
-    summary="Restart a workspace",
-    status_code=202,
-    responses={
-        **document_response(202, "The pods are replaced, one of each workload."),
-        **responses(404, 409, 412, 415),
-    },
-)
-async def restart_workspace(
-    caller: CurrentCaller,
-    services: ServicesDep,
-    name: Name,
-    query: Annotated[queries.RestartQuery, Query()],
-    if_match: IfMatch = None,
-) -> Response:
-    """With the images that they have, and without waiting for a turn of the platform's upgrades.
-    Chats end while their pod is replaced; data stay. Each request is one more restart. 409 for a
-    suspended workspace, which has no pods."""
-    view = await services.workspaces.restart(
-        caller, name, query.workloads, datetime.now(UTC), query.options(if_match)
-    )
-    return workspace_response(view, 202, dry_run=query.dry_run)
-
-
-async def _set_suspended(
-    services: Services,
-    caller: Caller,
-    name: str,
-    query: queries.ChangeQuery,
-    if_match: str | None,
-    *,
-    suspended: bool,
-) -> Response:
-    view, has_changed = await services.workspaces.patch(
-        caller,
-        name,
-        {"suspended": suspended},
-        query.options(if_match),
-    )
-    return change_response(view, has_changed=has_changed, dry_run=query.dry_run)
-
-
-def change_response(view: View, *, has_changed: bool, dry_run: bool) -> Response:
-    """Return a workspace after a change: 202, or 200 where it was so already."""
-    return workspace_response(view, 202 if has_changed else 200, dry_run=dry_run)

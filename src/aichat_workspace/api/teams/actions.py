@@ -7,11 +7,11 @@ from typing import Final
 
 from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import FIRST
-from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.writing.service import ChangeOptions, Workspaces
 
 MAX_CHANGES: Final = 500
 """Workspaces that one request changes at most."""
@@ -63,8 +63,8 @@ async def set_suspended(
             try:
                 changes = {"suspended": is_suspended}
                 _, has_changed = await workspaces.patch(caller, view.name, changes, options)
-            except problems.REPORTABLE_ERRORS as error:
-                problem = problems.as_problem(error)
+            except cluster_errors.REPORTABLE_ERRORS as error:
+                problem = cluster_errors.as_problem(error)
                 return Outcome(view.name, problem.status, problem, is_unknown="note" in notes)
         return Outcome(view.name, 202 if has_changed else 200)
 

@@ -12,11 +12,13 @@ from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.schemas.backups import CloneRequest, RestoreRequest
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
-from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces, require_valid
-from aichat_workspace.api.workspaces.spec_lists import Spec
 from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.writing.service import ChangeOptions, Workspaces
+from aichat_workspace.api.workspaces.writing.spec_lists import Spec
+from aichat_workspace.api.workspaces.writing.spec_rules import require_valid
 from aichat_workspace.domain.policy import backups
 from aichat_workspace.domain.v1alpha1.backup import Backup, BackupDestination, BackupState
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType

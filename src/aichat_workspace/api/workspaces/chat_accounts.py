@@ -12,7 +12,7 @@ import structlog
 
 from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.schemas.chat_accounts import ChatAccount, ChatInvitation
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors, problems
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
@@ -149,5 +149,5 @@ def _chat_problem(view: View, error: OpenWebUIError) -> ProblemError:
             f"The chat of {view.name!r} does not answer. GET /api/v1/workspaces/{view.name}/"
             "diagnosis says why; ask again once it is ready."
         )
-    message = problems.without_addresses(str(error))
+    message = cluster_errors.without_addresses(str(error))
     return ProblemError(502, "chat-error", f"The chat refuses: {message}")

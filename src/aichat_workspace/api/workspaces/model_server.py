@@ -14,8 +14,9 @@ import structlog
 
 from aichat_workspace.api.schemas.workspace import Prompt
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web.responses import problems
-from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses import cluster_errors, problems
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.tenant_namespace import require_namespace, require_running
 from aichat_workspace.api.workspaces.views import View
@@ -220,6 +221,6 @@ def model_server_problem(view: View, error: OllamaError) -> ProblemError:
             message = f"there is no such model here; {reading}/models lists those it has"
             return problems.no_model(message)
         case RequestRefusedError():
-            return problems.invalid([FieldError("", problems.without_addresses(str(error)))])
-    message = problems.without_addresses(str(error))
+            return problems.invalid([FieldError("", cluster_errors.without_addresses(str(error)))])
+    message = cluster_errors.without_addresses(str(error))
     return ProblemError(502, "model-error", f"The model server refuses: {message}")

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import field_errors, problems
 from aichat_workspace.api.workspaces.cluster_view import FIRST, Order
 from aichat_workspace.api.workspaces.selectors import LabelRequirement, has_conditions
 from aichat_workspace.api.workspaces.views import View, body
@@ -191,7 +191,7 @@ def _parse_token(token: str, length: int) -> list[str]:
 
 
 def _no_page(message: str) -> problems.ProblemError:
-    return problems.invalid([problems.FieldError("page", message)])
+    return problems.invalid([field_errors.FieldError("page", message)])
 
 
 def _format_page(position: Position) -> str:

@@ -8,10 +8,10 @@ import orjson
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.kubernetes.jobs import has_ended, is_controlled
+from aichat_workspace.domain.kubernetes.job_ends import has_ended, is_controlled
 from aichat_workspace.domain.kubernetes.kinds import VOLUME_CLAIM
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.restore import is_cancelled, is_due, is_restore
 from aichat_workspace.domain.planning.volume_snapshots import entries, find, new_snapshot
 from aichat_workspace.domain.policy import backups, snapshot_classes

@@ -25,7 +25,7 @@ from aichat_workspace.domain.kubernetes.kinds import (
 )
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting, ref
 from aichat_workspace.domain.planning.actions import Delete, Scale
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.secret_copies import (
     backup_copies,
     recorded_copies,

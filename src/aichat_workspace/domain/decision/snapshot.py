@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.plan import NOTHING, Observed
+from aichat_workspace.domain.planning.observed import NOTHING, Observed
 from aichat_workspace.domain.planning.rollout import GRANTED, RolloutSlot
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace

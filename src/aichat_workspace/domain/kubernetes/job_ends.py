@@ -1,4 +1,4 @@
-"""Read how Jobs end, and what their pods say of it.
+"""Read whose a Job is, how it ends, and what its pods say of it.
 
 A program's result is its container's termination message:
 https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
@@ -30,6 +30,11 @@ def state(job: Manifest) -> JobState:
     return JobState(end["type"]) if end else JobState.RUNNING
 
 
+def has_ended(job: Manifest) -> bool:
+    """Whether it has succeeded or failed, so that none of its pods is to come."""
+    return state(job) is not JobState.RUNNING
+
+
 def failure(job: Manifest) -> tuple[str, str]:
     """Return the Job controller's reason and message; empty for a Job that has not failed."""
     end = _end(job)
@@ -49,6 +54,12 @@ def created_at(job: Manifest) -> datetime:
     return datetime.fromisoformat(job["metadata"]["creationTimestamp"])
 
 
+def is_controlled(job: Manifest) -> bool:
+    """Whether another object has made it, and ends it."""
+    owners = job["metadata"].get("ownerReferences", ())
+    return any(owner.get("controller") for owner in owners)
+
+
 def pods_of(job: Manifest, pods: Iterable[Manifest]) -> list[Manifest]:
     """Return the pods of a Job, the oldest first."""
     uid = job["metadata"]["uid"]
@@ -58,7 +69,7 @@ def pods_of(job: Manifest, pods: Iterable[Manifest]) -> list[Manifest]:
 
 def has_begun(job: Manifest, pods: Iterable[Manifest]) -> bool:
     """Whether it has ended, or a pod of it has or had a node."""
-    if state(job) is not JobState.RUNNING or job.get("status", {}).get("failed"):
+    if has_ended(job) or job.get("status", {}).get("failed"):
         return True
     return any(has_node(pod) or is_over(pod) for pod in pods_of(job, pods))
 
@@ -68,7 +79,7 @@ def has_run(job: Manifest) -> bool:
     did, too."""
     status = job.get("status", {})
     is_counted = bool(status.get("failed") or status.get("succeeded"))
-    return failure(job)[0] != DEADLINE and (is_counted or state(job) is not JobState.RUNNING)
+    return failure(job)[0] != DEADLINE and (is_counted or has_ended(job))
 
 
 def has_started(pod: Manifest, name: str) -> bool:
@@ -106,7 +117,8 @@ def result(end: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _end(job: Manifest) -> Mapping[str, Any] | None:
-    conditions: Iterable[Mapping[str, Any]] = job.get("status", {}).get("conditions", ())
+    status: Mapping[str, Any] = job.get("status") or {}
+    conditions: Iterable[Mapping[str, Any]] = status.get("conditions") or ()
     return next(
         (
             condition

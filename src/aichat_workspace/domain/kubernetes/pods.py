@@ -1,4 +1,4 @@
-"""Read a pod's labels, owners and status."""
+"""Read a pod's labels, owners and status, and the template that pods are made of."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,6 +11,15 @@ _MIN_RESTARTS: Final = 2
 # The kubelet restarts a container that ran for longer without a delay:
 # https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
 STABLE: Final = timedelta(minutes=10)
+
+
+def pod_template(manifest: Manifest) -> Manifest:
+    """Return the pod template of a Job, a CronJob or another workload."""
+    spec = manifest["spec"]
+    if "jobTemplate" in spec:
+        spec = spec["jobTemplate"]["spec"]
+    template: Manifest = spec["template"]
+    return template
 
 
 def belongs(pod: Manifest, workload: str) -> bool:

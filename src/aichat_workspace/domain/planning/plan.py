@@ -4,19 +4,18 @@ A plan compares the desired with the observed objects and never asks what has ch
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes import pods, quantity
+from aichat_workspace.domain.kubernetes import pods
 from aichat_workspace.domain.kubernetes.field_ownership import (
     Pointer,
     json_patch,
     removals,
     withdrawn_metadata,
 )
-from aichat_workspace.domain.kubernetes.jobs import is_controlled
+from aichat_workspace.domain.kubernetes.job_ends import is_controlled
 from aichat_workspace.domain.kubernetes.kinds import (
     JOB,
     JOB_KINDS,
@@ -28,6 +27,8 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, i
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning import volume_claims
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
+from aichat_workspace.domain.planning.blocked_pods import delete_blocked_pods
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.secret_copies import (
     copies_of_runs,
     desired_copies,
@@ -37,30 +38,9 @@ from aichat_workspace.domain.planning.secret_copies import (
     used_secrets,
     with_record,
 )
+from aichat_workspace.domain.planning.storage import as_volumes_allow, claimed_bytes
 from aichat_workspace.domain.render.namespace_metadata import recorded_metadata
 from aichat_workspace.foundation.metadata import annotations
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What the caches hold of one tenant."""
-
-    namespace: Manifest | None = None
-    """None while it does not exist."""
-    objects: Mapping[Ref, Manifest] = field(default_factory=dict)
-    """All but Secrets, which the operator may not read."""
-    pods: tuple[Manifest, ...] = ()
-    """Those of both workloads, and of runs of the backup program."""
-    expandable_classes: frozenset[str] = frozenset()
-    """The cluster's StorageClasses whose volumes can grow."""
-
-    @property
-    def jobs(self) -> tuple[Manifest, ...]:
-        """The runs of the backup program, also those that a schedule made."""
-        return tuple(obj for reference, obj in self.objects.items() if reference.kind == "Job")
-
-
-NOTHING: Final = Observed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +113,7 @@ def plan(
         *(() if is_rewritten else _namespace(before, observed.namespace)),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *writes,
-        *_blocked_pods(observed),
+        *delete_blocked_pods(observed),
         *(
             _stops(desired, observed, blocked)
             if blocked
@@ -173,10 +153,10 @@ def _writable(
     desired: Sequence[Manifest], observed: Observed, blocked: frozenset[str]
 ) -> Iterator[Manifest]:
     """Yield the objects as they may be written."""
-    sizes = _claimed_bytes(desired, observed)
+    sizes = claimed_bytes(desired, observed)
     for manifest in desired:
         if manifest["kind"] not in blocked:
-            yield _adjusted(manifest, observed, sizes)
+            yield as_volumes_allow(manifest, observed, sizes)
 
 
 def _obsolete(
@@ -291,59 +271,6 @@ def _prune(
     return (Prune(ref(desired), json_patch(extras, observed)),) if extras else ()
 
 
-def _adjusted(desired: Manifest, observed: Observed, sizes: Mapping[Ref, Fraction]) -> Manifest:
-    """Return the desired object as the existing volumes allow it."""
-    if desired["kind"] == "ResourceQuota":
-        return _quota(desired, sizes)
-    current = observed.objects.get(ref(desired))
-    if desired["kind"] == volume_claims.CLAIM and current is not None:
-        return _claim(desired, current, observed.expandable_classes)
-    return desired
-
-
-def _claimed_bytes(desired: Sequence[Manifest], observed: Observed) -> dict[Ref, Fraction]:
-    """Return what each claim has or will have.
-
-    It counts with its larger size, desired or observed: claims never shrink, and a lost one has
-    to be created again.
-    """
-    sizes: dict[Ref, Fraction] = {}
-    desired_objects = ((ref(manifest), manifest) for manifest in desired)
-    for reference, manifest in (*desired_objects, *observed.objects.items()):
-        if reference.kind == volume_claims.CLAIM:
-            size = quantity.parse(volume_claims.size(manifest))
-            sizes[reference] = max(size, sizes.get(reference, Fraction()))
-    return sizes
-
-
-def _quota(desired: Manifest, sizes: Mapping[Ref, Fraction]) -> Manifest:
-    """Return the quota, never below what the claims need: it would always refuse them."""
-    hard = desired["spec"]["hard"]
-    storage_bytes = sum(sizes.values(), Fraction())
-    needed = {
-        "requests.storage": (storage_bytes, quantity.size(storage_bytes)),
-        "persistentvolumeclaims": (Fraction(len(sizes)), str(len(sizes))),
-    }
-    raised = {
-        name: text for name, (amount, text) in needed.items() if amount > quantity.parse(hard[name])
-    }
-    return {**desired, "spec": {"hard": {**hard, **raised}}} if raised else desired
-
-
-def _claim(desired: Manifest, observed: Manifest, expandable_classes: frozenset[str]) -> Manifest:
-    """Return the claim as it may still be changed: its class is fixed, and its size may only grow,
-    where its class allows it."""
-    spec = dict(desired["spec"])
-    if not (
-        volume_claims.is_larger(desired, observed)
-        and volume_claims.can_grow(observed, expandable_classes)
-    ):
-        spec["resources"] = {"requests": {"storage": volume_claims.size(observed)}}
-    if "storageClassName" in observed["spec"]:
-        spec["storageClassName"] = observed["spec"]["storageClassName"]
-    return {**desired, "spec": spec}
-
-
 def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     """Write a tenant's Secret, which is never read back, before the first pod template that names
     it, and again when a pod misses it."""
@@ -382,35 +309,6 @@ def _copies_of_older_pods(observed: Observed, frozen: frozenset[Ref]) -> frozens
         for reference, manifest in observed.objects.items()
         if reference in frozen
     )
-
-
-def _blocked_pods(observed: Observed) -> Iterator[Delete]:
-    """Delete pods that block their own replacement.
-
-    A StatefulSet waits until a pod is ready before it replaces it, even one whose image or node
-    will never exist.
-    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
-    """
-    for reference, manifest in sorted(observed.objects.items()):
-        if reference.kind != "StatefulSet" or (revision := _newest_revision(manifest)) is None:
-            continue
-        for pod in observed.pods:
-            metadata = pod["metadata"]
-            if (
-                pods.is_controlled_by(pod, manifest["metadata"]["uid"])
-                and metadata.get("labels", {}).get(names.REVISION_LABEL) != revision
-                and not (pods.is_ready(pod) or is_deleting(pod))
-            ):
-                yield Delete(Ref("Pod", reference.namespace, metadata["name"]), metadata["uid"])
-
-
-def _newest_revision(stateful_set: Manifest) -> str | None:
-    """Return the revision its pods should have; None until its controller has seen the spec."""
-    status = stateful_set.get("status", {})
-    if status.get("observedGeneration", 0) < stateful_set["metadata"].get("generation", 0):
-        return None
-    revision: str | None = status.get("updateRevision")
-    return revision
 
 
 def _misses_image(pod: Manifest) -> bool:

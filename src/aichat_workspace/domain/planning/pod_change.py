@@ -13,10 +13,10 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import is_overridden
 from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.rollout import Refusal, RolloutSlot
 from aichat_workspace.domain.planning.secret_copies import own_copies
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.components import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import MAX_RESTART_LENGTH, Restart

@@ -7,7 +7,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import foreign_changes
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, target_of
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.secret_copies import recorded_copies
 from aichat_workspace.foundation.metadata import annotations, labels
 

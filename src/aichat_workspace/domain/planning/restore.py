@@ -14,12 +14,11 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import job_ends
-from aichat_workspace.domain.kubernetes.job_ends import JobState
-from aichat_workspace.domain.kubernetes.jobs import is_controlled, pod_template
+from aichat_workspace.domain.kubernetes.job_ends import JobState, is_controlled
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting
-from aichat_workspace.domain.kubernetes.pods import has_node, is_over
+from aichat_workspace.domain.kubernetes.pods import has_node, is_over, pod_template
 from aichat_workspace.domain.planning import volume_snapshots
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.run_ends import (
     failure_of,
     is_result,
@@ -29,7 +28,8 @@ from aichat_workspace.domain.planning.run_ends import (
 )
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import BACKUP, OLLAMA, OPENWEBUI, DataRun
+from aichat_workspace.domain.render.components import BACKUP, OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.context import DataRun
 from aichat_workspace.domain.v1alpha1.backup import (
     MAX_INTERRUPTIONS,
     BackupState,

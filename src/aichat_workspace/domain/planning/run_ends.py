@@ -8,7 +8,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.kubernetes.pods import containers, is_over
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import BACKUP
+from aichat_workspace.domain.render.components import BACKUP
 
 # docs/backup.md has the program's codes.
 REASONS: Final[Mapping[str, Reason]] = {

@@ -8,10 +8,11 @@ leaves no copy behind that nothing names.
 from collections.abc import Iterable, Iterator, Mapping
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes.jobs import has_ended, pod_template
+from aichat_workspace.domain.kubernetes.job_ends import has_ended
 from aichat_workspace.domain.kubernetes.kinds import JOB, JOB_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.render.context import is_backup_copy, is_copy, is_platform_copy
+from aichat_workspace.domain.kubernetes.pods import pod_template
+from aichat_workspace.domain.render.copy_names import is_backup_copy, is_copy, is_platform_copy
 from aichat_workspace.foundation.metadata import annotations
 
 _WITH_PODS = WORKLOAD_KINDS | JOB_KINDS

@@ -18,7 +18,7 @@ from aichat_workspace.domain.kubernetes.kinds import VOLUME_SNAPSHOT
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, is_deleting, ref
 from aichat_workspace.domain.planning import volume_claims
 from aichat_workspace.domain.planning.actions import Delete
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.context import NewSnapshot, RestoredVolume

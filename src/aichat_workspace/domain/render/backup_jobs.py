@@ -12,16 +12,14 @@ from aichat_workspace.domain.kubernetes.kinds import VOLUME_SNAPSHOT
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.effective_spec import BackupShare
+from aichat_workspace.domain.render.components import BACKUP, OPENWEBUI
+from aichat_workspace.domain.render.containers import container_security, env
 from aichat_workspace.domain.render.context import (
-    BACKUP,
-    OPENWEBUI,
     Backups,
     DataRun,
     NewSnapshot,
     RestoredVolume,
     Tenant,
-    container_security,
-    env,
 )
 from aichat_workspace.domain.render.openwebui import DATA, data_security
 from aichat_workspace.domain.render.placement import placement

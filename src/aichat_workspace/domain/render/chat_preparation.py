@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.render.context import env
+from aichat_workspace.domain.render.containers import env
 
 SCRIPT: Final = (Path(__file__).parent / "scripts" / "prepare_chat.py").read_text("utf-8")
 

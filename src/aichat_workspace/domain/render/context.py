@@ -1,7 +1,6 @@
 """The tenant that every renderer starts from, and the parts of manifests that they share."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
@@ -12,13 +11,15 @@ from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.platform_secrets import NO_PLATFORM_SECRETS, PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import (
     ADMIN,
-    PLATFORM_OIDC,
-    SCIM,
     TLS,
     ReferencedSecret,
 )
 from aichat_workspace.domain.policy.secret_references import BACKUP as BACKUP_KEYS
 from aichat_workspace.domain.policy.secret_references import RESTORE as RESTORE_KEYS
+from aichat_workspace.domain.render.address import workspace_url
+from aichat_workspace.domain.render.components import BACKUP, OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.copy_names import AUTHORITIES
+from aichat_workspace.domain.render.labels import image_version, workspace_labels
 from aichat_workspace.domain.render.placement import placement
 from aichat_workspace.domain.v1alpha1.backup import (
     BackupDestination,
@@ -30,21 +31,7 @@ from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
-TENANCY: Final = "tenancy"
-OLLAMA: Final = "ollama"
-OPENWEBUI: Final = "openwebui"
-BACKUP: Final = "backup"
-"""Pods that copy the chat's data to a store, or back."""
-OLLAMA_PORT: Final = 11434
-OPENWEBUI_PORT: Final = 8080
-AUTHORITIES: Final = "authorities"
-_OWN_COPY: Final = re.compile(r"([a-z0-9-]+-)?[0-9a-f]{10}")
-_PLATFORM_COPY: Final = re.compile(
-    rf"pull-[1-9]|({AUTHORITIES}|{PLATFORM_OIDC}|{SCIM})-[0-9a-f]{{10}}"
-)
 _TEMPORARY: Final = "1Gi"
-_NODE_DISK: Final = "2Gi"
-_LABEL_LENGTH: Final = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,106 +350,3 @@ def with_pull_digest(manifest: Manifest, platform_secrets: PlatformSecrets) -> M
         return manifest
     annotations = {names.PULL_SECRETS_ANNOTATION: platform_secrets.pull_digest}
     return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
-
-
-def is_copy(secret: str, workspace: str) -> bool:
-    """Whether a tenant's Secret of this name is a copy that the operator named by its contents.
-
-    cert-manager's Secrets and people's own are not.
-    """
-    purpose = _purpose(secret, workspace)
-    return bool(_OWN_COPY.fullmatch(purpose) or _PLATFORM_COPY.fullmatch(purpose))
-
-
-def is_backup_copy(secret: str, workspace: str) -> bool:
-    """Whether it is a copy of a store's keys and of the passphrase that seals backups."""
-    is_of_runs = _purpose(secret, workspace).startswith((f"{BACKUP_KEYS}-", f"{RESTORE_KEYS}-"))
-    return is_of_runs and is_copy(secret, workspace)
-
-
-def is_platform_copy(secret: str, workspace: str) -> bool:
-    """Whether a tenant's Secret of this name is a copy of what the platform's settings ask for."""
-    return bool(_PLATFORM_COPY.fullmatch(_purpose(secret, workspace)))
-
-
-def _purpose(secret: str, workspace: str) -> str:
-    """Return what follows the workspace's name; empty for a Secret without that name."""
-    prefix = f"{names.openwebui(workspace)}-"
-    return secret[len(prefix) :] if secret.startswith(prefix) else ""
-
-
-def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str]:
-    """Return the labels of an object of the workspace.
-
-    A label's value may be shorter than the object's name, so a long name is cut.
-    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-    """
-    return {
-        names.WORKSPACE_LABEL: workspace,
-        "app.kubernetes.io/instance": workspace,
-        "app.kubernetes.io/name": name[:_LABEL_LENGTH].rstrip("-"),
-        "app.kubernetes.io/part-of": names.part_of(workspace),
-        names.MANAGED_BY_LABEL: names.OPERATOR,
-        names.COMPONENT_LABEL: component,
-    }
-
-
-def workspace_url(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
-    """Return the URL at which people open the workspace's chat."""
-    scheme, default_port = ("https", 443) if has_tls(spec, platform) else ("http", 80)
-    port = platform.ingress.port
-    suffix = f":{port}" if port not in (None, default_port) else ""
-    return f"{scheme}://{effective_spec.host(spec, platform)}{suffix}"
-
-
-def has_tls(spec: WorkspaceSpec, platform: PlatformSpec) -> bool:
-    """Whether the workspace is served over TLS."""
-    settings = platform.ingress
-    return bool(spec.ingress.tls or settings.issuer or settings.default_certificate)
-
-
-def image_version(image: str) -> str:
-    """Return an image's tag or digest as a label value: at most 63 of [A-Za-z0-9._-]."""
-    tail = image.rsplit("/", 1)[-1]
-    version = tail.partition("@")[2] or tail.partition(":")[2]
-    return re.sub(r"[^A-Za-z0-9._-]", "-", version)[:_LABEL_LENGTH].strip("._-")
-
-
-def container_resources(share: Share) -> dict[str, Mapping[str, str]]:
-    """Return a container's requests and limits.
-
-    They include disk of the node for logs and temporary files: without a limit one workspace could
-    fill the disk that all pods on the node share.
-    """
-    return {
-        "requests": {
-            "cpu": share.cpu_request,
-            "memory": share.memory_request,
-            "ephemeral-storage": "64Mi",
-        },
-        "limits": {
-            "cpu": share.cpu_limit,
-            "memory": share.memory_limit,
-            "ephemeral-storage": _NODE_DISK,
-        },
-    }
-
-
-def http_probe(path: str, **timing: int) -> dict[str, Any]:
-    """Return a probe of the container's http port, with a pod's fields for timing."""
-    return {"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}, **timing}
-
-
-def env(**values: str) -> list[dict[str, Any]]:
-    """Return sorted environment variables, with `$` doubled: Kubernetes expands $(VAR)."""
-    return [
-        {"name": name, "value": value.replace("$", "$$")} for name, value in sorted(values.items())
-    ]
-
-
-def container_security(*, read_only_root: bool) -> dict[str, Any]:
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": read_only_root,
-        "capabilities": {"drop": ["ALL"]},
-    }

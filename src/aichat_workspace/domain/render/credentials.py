@@ -8,7 +8,9 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
-from aichat_workspace.domain.render.context import TENANCY, Credentials, workspace_labels
+from aichat_workspace.domain.render.components import TENANCY
+from aichat_workspace.domain.render.context import Credentials
+from aichat_workspace.domain.render.labels import workspace_labels
 from aichat_workspace.domain.render.namespace import secret_data
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import annotations

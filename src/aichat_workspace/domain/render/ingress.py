@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.render.context import OPENWEBUI, OPENWEBUI_PORT, Tenant, has_tls
+from aichat_workspace.domain.render.address import has_tls
+from aichat_workspace.domain.render.components import OPENWEBUI, OPENWEBUI_PORT
+from aichat_workspace.domain.render.context import Tenant
 from aichat_workspace.domain.v1alpha1.network_settings import Gateway, IssuerKind, Profile
 
 # A reply may pause for minutes between two words, and documents are large.

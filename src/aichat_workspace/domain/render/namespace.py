@@ -7,15 +7,9 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec
-from aichat_workspace.domain.render.context import (
-    OLLAMA,
-    OPENWEBUI,
-    TENANCY,
-    Credentials,
-    Tenant,
-    with_pull_digest,
-    workspace_labels,
-)
+from aichat_workspace.domain.render.components import OLLAMA, OPENWEBUI, TENANCY
+from aichat_workspace.domain.render.context import Credentials, Tenant, with_pull_digest
+from aichat_workspace.domain.render.labels import workspace_labels
 from aichat_workspace.domain.render.namespace_metadata import metadata_record
 from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace

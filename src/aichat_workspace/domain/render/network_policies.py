@@ -11,15 +11,15 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.policy import effective_spec, sign_in
 from aichat_workspace.domain.render import peers
-from aichat_workspace.domain.render.context import (
+from aichat_workspace.domain.render.components import (
     BACKUP,
     OLLAMA,
     OLLAMA_PORT,
     OPENWEBUI,
     OPENWEBUI_PORT,
     TENANCY,
-    Tenant,
 )
+from aichat_workspace.domain.render.context import Tenant
 from aichat_workspace.domain.v1alpha1.backup import S3Store
 
 _HTTPS: Final = 443

@@ -7,15 +7,14 @@ from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.kubernetes.quantity import parse
-from aichat_workspace.domain.render.context import (
-    OLLAMA,
-    OLLAMA_PORT,
-    Tenant,
+from aichat_workspace.domain.render.components import OLLAMA, OLLAMA_PORT
+from aichat_workspace.domain.render.containers import (
     container_resources,
     container_security,
     env,
     http_probe,
 )
+from aichat_workspace.domain.render.context import Tenant
 from aichat_workspace.domain.render.placement import pod_security
 from aichat_workspace.domain.render.ways_out import with_ways_out
 

@@ -13,17 +13,15 @@ from aichat_workspace.domain.policy.secret_references import (
     connection,
 )
 from aichat_workspace.domain.render import chat_preparation
-from aichat_workspace.domain.render.context import (
-    OLLAMA_PORT,
-    OPENWEBUI,
-    OPENWEBUI_PORT,
-    Tenant,
+from aichat_workspace.domain.render.address import has_tls
+from aichat_workspace.domain.render.components import OLLAMA_PORT, OPENWEBUI, OPENWEBUI_PORT
+from aichat_workspace.domain.render.containers import (
     container_resources,
     container_security,
     env,
-    has_tls,
     http_probe,
 )
+from aichat_workspace.domain.render.context import Tenant
 from aichat_workspace.domain.render.credentials import SCIM_TOKEN
 from aichat_workspace.domain.render.placement import pod_security
 from aichat_workspace.domain.render.ways_out import with_ways_out

@@ -12,7 +12,9 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.platform_secrets import AUTHORITIES_KEY
-from aichat_workspace.domain.render.context import BACKUP, OLLAMA, Tenant, env
+from aichat_workspace.domain.render.components import BACKUP, OLLAMA
+from aichat_workspace.domain.render.containers import env
+from aichat_workspace.domain.render.context import Tenant
 from aichat_workspace.domain.render.peers import ranges
 
 _SOURCE: Final = "authorities"

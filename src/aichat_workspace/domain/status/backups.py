@@ -15,12 +15,12 @@ from aichat_workspace.domain.kubernetes.job_ends import JobState
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.kubernetes.pods import is_over
 from aichat_workspace.domain.planning import volume_snapshots
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.restore import is_restore
 from aichat_workspace.domain.planning.run_ends import failure_of, why_waiting
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.render.context import BACKUP
+from aichat_workspace.domain.render.components import BACKUP
 from aichat_workspace.domain.status.clock_changes import ClockChange, clock_changes
 from aichat_workspace.domain.status.finding import Finding
 from aichat_workspace.domain.v1alpha1.backup import (

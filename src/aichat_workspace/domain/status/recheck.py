@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from aichat_workspace.domain.kubernetes.field_ownership import changed_at
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.kubernetes.pods import STABLE, containers, termination_deadline
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
-from aichat_workspace.domain.status.status import ANNOUNCED_BEFORE
+from aichat_workspace.domain.status.conditions import ANNOUNCED_BEFORE
 from aichat_workspace.domain.status.workload_health import ARRIVAL, PATIENCE, START
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     WORKLOAD_CONDITIONS,

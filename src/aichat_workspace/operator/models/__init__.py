@@ -1,1 +1,1 @@
-"""Models and tools of all workspaces, kept as they are desired."""
+"""The models of each workspace: downloaded, made and removed as they are desired."""

@@ -10,7 +10,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import removals
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers, ref
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.policy.ownership import is_orphaned
 from aichat_workspace.domain.policy.platform_secrets import (

@@ -17,8 +17,7 @@ from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.runtime import servers
 from tests.fakes.openwebui import FakeOpenWebUI
 from tests.fakes.workspace_client import FakeWorkspaceClient
-from tests.unit.api.samples import resource
-from tests.unit.api.workspaces.test_service import ANN
+from tests.unit.api.samples import ANN, resource
 
 QUOTA: Final = {
     "hard": {"limits.cpu": "6", "limits.memory": "10Gi", "services.nodeports": "0"},

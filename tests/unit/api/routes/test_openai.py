@@ -21,8 +21,8 @@ from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.runtime import servers
 from tests.fakes.ollama import FakeOllama
+from tests.unit.api.samples import ANN
 from tests.unit.api.serving import connect_without_reading, serve
-from tests.unit.api.workspaces.test_service import ANN
 from tests.unit.api.world import PATH, World, running_world
 from tests.unit.waiting import until
 

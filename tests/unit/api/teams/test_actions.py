@@ -13,7 +13,7 @@ from aichat_workspace.api.teams.actions import Outcome
 from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.service import Workspaces
+from aichat_workspace.api.workspaces.writing.service import Workspaces
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.errors import UnreachableError
 from tests.fakes.workspace_client import FakeWorkspaceClient
@@ -55,7 +55,7 @@ def team(*names: str, suspended: str = "") -> FakeClient:
 def service(client: FakeClient) -> Workspaces:
     assert client.cluster is not None
     limits = RateLimits.create(1e6, 10**6)
-    return Workspaces(client, client.cluster, Authorizer.create(client, limits))
+    return Workspaces(client.cluster, Authorizer.create(client, limits), client)
 
 
 async def test_each_workspace_is_told_apart_and_one_line_names_them() -> None:

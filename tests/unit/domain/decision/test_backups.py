@@ -12,11 +12,11 @@ from aichat_workspace.domain.decision.decisions import Finalize, Provision
 from aichat_workspace.domain.decision.finalization import stops
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
 from aichat_workspace.domain.decision.steps import ClaimNamespace, ConfirmDataUnused
-from aichat_workspace.domain.kubernetes.jobs import pod_template
 from aichat_workspace.domain.kubernetes.kinds import JOB_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.kubernetes.pods import pod_template
 from aichat_workspace.domain.planning.actions import Apply, Delete, target_of
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.backups import BackupStanding, backup_standing
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec

@@ -25,7 +25,7 @@ from aichat_workspace.domain.decision.steps import (
 )
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Scale
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.planning.rollout import Refusal, RolloutSlot
 from aichat_workspace.domain.planning.secret_copies import (

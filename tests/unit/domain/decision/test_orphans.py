@@ -13,7 +13,7 @@ from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
 from aichat_workspace.domain.decision.steps import AnnounceOrphan, ClaimNamespace
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.actions import Delete, Scale
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec

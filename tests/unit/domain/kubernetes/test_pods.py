@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.kubernetes.pods import keeps_stopping
+from aichat_workspace.domain.kubernetes.pods import keeps_stopping, pod_template
 from tests.unit.domain.samples import NOW
 
 LOST = {"reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
@@ -33,3 +33,8 @@ def test_a_container_that_ran_shortly_and_ended_recently_keeps_stopping_although
     assert not keeps_stopping(container(ran(5, 5), ready=True, restarts=1), NOW)
     assert not keeps_stopping(container(ran(3600, 5), ready=True), NOW)
     assert not keeps_stopping(container(ran(5, 3600), ready=True), NOW)
+
+
+def test_the_pod_template_of_a_cron_job_is_its_jobs() -> None:
+    job: dict[str, Any] = {"spec": {"template": {"spec": {"containers": []}}}}
+    assert pod_template(job) == pod_template({"spec": {"jobTemplate": job}})

@@ -10,7 +10,8 @@ from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
-from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
+from aichat_workspace.domain.planning.observed import Observed
+from aichat_workspace.domain.planning.plan import Exceptions, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.ownership import owns

@@ -8,7 +8,8 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, target_of
-from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan
+from aichat_workspace.domain.planning.observed import Observed
+from aichat_workspace.domain.planning.plan import Exceptions, plan
 from aichat_workspace.domain.planning.secret_copies import desired_copies, with_record
 from aichat_workspace.domain.render import tenant_namespace
 from tests.unit.domain.backups import render_backups

@@ -8,7 +8,7 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning import volume_snapshots
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.render.context import NewSnapshot, RestoredVolume
 from aichat_workspace.domain.v1alpha1.backup import BackupRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace

@@ -9,8 +9,8 @@ import yaml
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.backups import resource_text
-from aichat_workspace.domain.kubernetes.jobs import pod_template
 from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.pods import pod_template
 from aichat_workspace.domain.policy.backups import ACCESS_KEY, PASSPHRASE, SECRET_KEY
 from aichat_workspace.domain.policy.platform_secrets import PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import BACKUP, RESTORE, ReferencedSecret

@@ -2,7 +2,8 @@ from typing import Any
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.actions import Apply, Prune
-from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.planning.observed import Observed
+from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.render import (
     retained_namespace,
     retained_orphan,

@@ -15,13 +15,15 @@ import yaml
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.actions import Apply, Delete
-from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.planning.observed import Observed
+from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.secret_references import OIDC, connection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, workspace_labels
+from aichat_workspace.domain.render.components import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.labels import workspace_labels
 from aichat_workspace.domain.v1alpha1.network_settings import Dns, Ingress, Issuer, Network
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace

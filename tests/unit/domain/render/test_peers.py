@@ -13,7 +13,8 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.policy.secret_references import connection
 from aichat_workspace.domain.render import ReferencedSecret, render
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, workspace_labels
+from aichat_workspace.domain.render.components import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.labels import workspace_labels
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from localcluster.node.netpol.evaluate import is_allowed

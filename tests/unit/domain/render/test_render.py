@@ -20,12 +20,8 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.secret_references import OIDC, PLATFORM_OIDC, SCIM, connection
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
-from aichat_workspace.domain.render.context import (
-    Credentials,
-    env,
-    image_version,
-    is_platform_copy,
-)
+from aichat_workspace.domain.render.context import Credentials
+from aichat_workspace.domain.render.copy_names import is_platform_copy
 from aichat_workspace.domain.v1alpha1.network_settings import Ingress, Issuer, Network
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, OllamaShare, PlatformSpec
 from tests.unit.domain.samples import CREDENTIALS, desired, workspace
@@ -435,22 +431,6 @@ def test_without_a_gpu_two_models_are_loaded_by_default(
     spec: dict[str, Any], models: str | None
 ) -> None:
     assert model_server_settings(**spec).get("OLLAMA_MAX_LOADED_MODELS") == models
-
-
-@pytest.mark.parametrize(
-    ("image", "version"),
-    [
-        ("docker.io/ollama/ollama:0.17.4", "0.17.4"),
-        ("localhost:5000/ollama:1", "1"),
-        ("x/y@sha256:" + "a" * 64, ("sha256-" + "a" * 64)[:63]),
-    ],
-)
-def test_an_images_version_is_a_valid_label(image: str, version: str) -> None:
-    assert image_version(image) == version
-
-
-def test_dollars_in_values_are_not_expanded_by_kubernetes() -> None:
-    assert env(A="$(HOME)") == [{"name": "A", "value": "$$(HOME)"}]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.status.activity import activity_record
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.inputs import StatusInputs
+from aichat_workspace.domain.status.status import compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ActivityRecord, WorkspaceStatus
 from tests.unit.domain.samples import NOW, workspace

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.models.status import ModelState, ModelStatus
-from aichat_workspace.domain.planning.plan import NOTHING
+from aichat_workspace.domain.planning.observed import NOTHING
 from aichat_workspace.domain.planning.pod_change import PodChange
 from aichat_workspace.domain.planning.restore import RestorePlan
 from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.inputs import StatusInputs
+from aichat_workspace.domain.status.status import compute_status
 from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace

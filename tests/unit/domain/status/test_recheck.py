@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.pod_change import running_images
+from aichat_workspace.domain.status.inputs import StatusInputs
 from aichat_workspace.domain.status.recheck import next_recheck
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.status import compute_status
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from tests.unit.domain.samples import NOW, as_cached, desired, namespace, workspace
 

@@ -8,13 +8,14 @@ from aichat_workspace.domain.kubernetes.manifest import Ref, ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite
 from aichat_workspace.domain.models.status import ModelState, ModelStatus, PatternStatus
 from aichat_workspace.domain.models.tools import ToolStatus
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.pod_change import PodTarget, plan_pods
 from aichat_workspace.domain.planning.rollout import GRANTED
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.inputs import StatusInputs
+from aichat_workspace.domain.status.status import compute_status
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     ConditionStatus,
     ConditionType,

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from aichat_workspace.domain import versions
 from aichat_workspace.domain.models.capacity import PresentModel
 from aichat_workspace.domain.models.status import (
     DesiredModels,
@@ -17,27 +16,22 @@ from aichat_workspace.domain.models.sync_plan import ManagedModels, revision_of
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.ollama.client import Progress
 from aichat_workspace.ollama.errors import (
-    ModelNotFoundError,
-    ModelPrivateError,
-    ModelRefusedError,
-    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
 )
 from aichat_workspace.operator.models.downloads import DownloadProgress
-from aichat_workspace.operator.models.report import (
+from aichat_workspace.operator.models.errors import (
     InsufficientSpaceError,
-    ModelTooLargeError,
-    Report,
     SlotExpiredError,
+    goes_on,
+)
+from aichat_workspace.operator.models.report import (
+    Report,
     before_check,
     checked,
     create_failed,
-    goes_on,
-    pull_failed,
     pull_paused,
-    pull_problem,
     pulling,
     unanswered,
 )
@@ -167,38 +161,6 @@ def test_a_download_that_stalls_says_so_and_what_comes_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "managed", "message"),
-    [
-        (ModelNotFoundError("none"), "ModelNotFound", False, "correct its name in spec.models"),
-        (
-            ModelPrivateError("401: denied"),
-            "ModelPrivate",
-            False,
-            "kubectl exec -n w w-ollama-0 -- cat /var/lib/ollama/.ollama/id_ed25519.pub",
-        ),
-        (ModelPrivateError("401: denied"), "ModelPrivate", False, "401: denied"),
-        (ModelRefusedError("400: no"), "ModelRefused", False, "400: no"),
-        (ModelTooLargeError("raise the size"), "ModelTooLarge", True, "raise the size"),
-        (
-            VolumeFullError("no space left"),
-            "ModelsVolumeFull",
-            True,
-            "raise spec.storage.ollama.size, or remove a model",
-        ),
-        (OllamaError("digest mismatch"), "ModelFailed", True, "digest mismatch"),
-        (OllamaError("digest mismatch"), "ModelFailed", True, "that its registry is up"),
-    ],
-)
-def test_a_failed_download_says_what_is_to_be_done(
-    error: OllamaError, reason: str, managed: bool, message: str
-) -> None:
-    failed = pull_failed("m:1", pull_problem("m:1", error, "w", "0.34.0"))
-    assert (failed.state, failed.managed, failed.reason) == (ModelState.FAILED, managed, reason)
-    assert message in failed.message
-    assert not goes_on(error)
-
-
-@pytest.mark.parametrize(
     ("error", "message"),
     [
         (InsufficientSpaceError("waits for room"), "waits for room"),
@@ -211,25 +173,6 @@ def test_a_download_that_goes_on_by_itself_says_so(error: OllamaError, message: 
     assert (paused.state, paused.managed) == (ModelState.PENDING, True)
     assert message in paused.message
     assert goes_on(error)
-
-
-@pytest.mark.parametrize(
-    ("answer", "running", "message"),
-    [
-        ("412: for newer ones", "0.17.4", "needs a newer Ollama, and 0.17.4 runs here"),
-        ("412: for newer ones", "0.17.4", f"to a newer one, as {versions.OLLAMA}, and"),
-        ("412: for newer ones", versions.OLLAMA, "to a newer one and"),
-        ("412: not 0.17.4 but 0.31.0", "0.17.4", "needs Ollama 0.31.0 or newer, and 0.17.4 runs"),
-        ("412: for newer ones", "", "an older one runs here"),
-    ],
-)
-def test_a_model_that_needs_a_newer_server_names_the_versions_and_the_setting(
-    answer: str, running: str, message: str
-) -> None:
-    problem = pull_problem("m:1", NewerServerNeededError(answer), "w", running)
-    assert problem.reason == "ModelNeedsNewerServer"
-    assert message in problem.message
-    assert "spec.images.ollama of the AIChatPlatform" in problem.message
 
 
 @pytest.mark.parametrize(

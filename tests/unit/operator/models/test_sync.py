@@ -26,10 +26,16 @@ from aichat_workspace.ollama.errors import (
     VolumeFullError,
 )
 from aichat_workspace.ollama.installed import InstalledModel
-from aichat_workspace.operator.models import downloads, retries
-from aichat_workspace.operator.models import sync as model_sync
+from aichat_workspace.operator import retries
+from aichat_workspace.operator.models import (
+    downloads,
+    published_report,
+    refreshes,
+    workspace_models,
+)
 from aichat_workspace.operator.models.report import Report
-from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask, SyncObserver
+from aichat_workspace.operator.models.sync import ModelSync
+from aichat_workspace.operator.models.task import ModelSyncTask, SyncObserver
 from tests.unit.waiting import until
 
 EXPLAIN = Pattern("explain_code", "You explain.")
@@ -216,7 +222,7 @@ async def test_what_can_not_succeed_is_not_tried_again_before_something_changes(
 async def test_a_model_that_was_not_found_is_tried_again_after_hours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(workspace_models, "_CHECK_SECONDS", 0.01)
     sync, server = Sync(), Server()
     server.fails = [ModelNotFoundError("none")]
     sync.set_desired("w", server, "m:1")
@@ -232,7 +238,7 @@ async def test_a_model_that_was_not_found_is_tried_again_after_hours(
 async def test_a_model_without_room_is_tried_again_when_a_person_has_removed_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(workspace_models, "_CHECK_SECONDS", 0.01)
     sync, server = Sync(), Server("persons:1")
     sync.set_desired("w", server, "a:1", capacity=12)
     await until(lambda: sync.states("w") == {"a:1": ModelState.FAILED})
@@ -398,7 +404,7 @@ async def test_progress_is_reported_by_the_per_cent_and_at_most_every_five_secon
             self.there[name] = "d1"
 
     async def count(seconds: float) -> int:
-        monkeypatch.setattr(model_sync, "_PROGRESS_SECONDS", seconds)
+        monkeypatch.setattr(published_report, "_PROGRESS_SECONDS", seconds)
         sync, server = Sync(), Chatty()
         sync.set_desired("w", server, "m:1")
         await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
@@ -414,7 +420,7 @@ async def test_progress_is_reported_by_the_per_cent_and_at_most_every_five_secon
 async def test_a_download_without_a_further_per_cent_still_reports_its_speed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model_sync, "_SLOW_PROGRESS_SECONDS", 0.02)
+    monkeypatch.setattr(published_report, "_SLOW_PROGRESS_SECONDS", 0.02)
     sync, crawling = Sync(), Crawling()
     sync.set_desired("w", crawling, "a:1")
     await until(lambda: len(sync.progress) > 2)
@@ -460,8 +466,8 @@ async def test_a_model_that_is_there_and_larger_than_the_memory_is_not_ready() -
 async def test_a_moved_tag_is_followed_when_that_is_the_policy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(model_sync, "_REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr(workspace_models, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(refreshes, "_REFRESH_SECONDS", 0.1)
     sync, server = Sync(), Server("m:1")
     sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
@@ -653,7 +659,7 @@ async def test_pauses_grow_with_each_failure_until_a_success(
         failures.append(count)
         return 0.001 if count else 600.0
 
-    monkeypatch.setattr(model_sync, "_pause_seconds", pause)
+    monkeypatch.setattr(workspace_models, "_pause_seconds", pause)
     sync, server = Sync(), Server()
     server.fails = [OllamaError("no"), OllamaUnreachableError("reset"), OllamaError("no")]
     sync.set_desired("w", server, "m:1")
@@ -667,7 +673,7 @@ def test_pauses_double_up_to_five_minutes_and_all_is_checked_every_ten(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr("random.uniform", lambda *_: 1.0)
-    pauses = [model_sync._pause_seconds(attempt) for attempt in (1, 2, 3, 8, 9, 10**6, 0)]
+    pauses = [workspace_models._pause_seconds(attempt) for attempt in (1, 2, 3, 8, 9, 10**6, 0)]
     assert pauses == [2, 4, 8, 256, 300, 300, 600]
 
 

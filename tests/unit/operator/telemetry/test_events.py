@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import ref
-from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.planning.pod_change import PodChange, PodTarget
 from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.inputs import StatusInputs
+from aichat_workspace.domain.status.status import compute_status
 from aichat_workspace.domain.v1alpha1.backup import BackupState, Restore, RestoreRecord
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (

@@ -16,7 +16,7 @@ from aichat_workspace.api.auth.sessions.encryption import Cipher, Keys
 from aichat_workspace.api.auth.sessions.renewals import Renewals
 from aichat_workspace.api.auth.sessions.session import Session
 from aichat_workspace.api.web.requests.own_site import is_own_origin, require_own_site
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors, problems
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.web.responses.response_cookies import response_cookies
 from aichat_workspace.foundation.local_path import is_local
@@ -89,7 +89,7 @@ class BrowserSessions:
             return None
         try:
             session = sessions.decrypt(await self.keys.cipher(), cookie)
-        except problems.REPORTABLE_ERRORS:  # no key: the cookies go nevertheless
+        except cluster_errors.REPORTABLE_ERRORS:  # no key: the cookies go nevertheless
             return None
         return None if session is None else await self.renewals.end(session)
 

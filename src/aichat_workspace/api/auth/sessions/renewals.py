@@ -20,7 +20,7 @@ from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.api.auth.sessions import session as sessions
 from aichat_workspace.api.auth.sessions.session import Session
 from aichat_workspace.api.auth.sessions.shared_sessions import SharedSessions, Turn
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors
 from aichat_workspace.api.web.responses.problems import ProblemError
 
 _MAX_SESSIONS: Final = 10_000
@@ -83,7 +83,7 @@ class Renewals:
             last = self._renewal(session).session
             try:
                 last = sessions.newer(last, await self.shared.end(last))
-            except problems.REPORTABLE_ERRORS as error:
+            except cluster_errors.REPORTABLE_ERRORS as error:
                 _log.error("a session was ended on this replica only", error=str(error))
             self._renewal(sessions.ended(last, self.clock()))
         return last
@@ -120,8 +120,8 @@ class Renewals:
                     renewal.session = await self._next(provider, turn.session)
                 finally:  # the next attempt, at any replica, need not wait
                     await self._share(provider, turn, renewal)
-        except problems.REPORTABLE_ERRORS as error:
-            renewal.failure = problems.as_problem(error)
+        except cluster_errors.REPORTABLE_ERRORS as error:
+            renewal.failure = cluster_errors.as_problem(error)
             renewal.retry_at = self.clock() + _RETRY_SECONDS
             raise renewal.failure from error
         renewal.failure = None
@@ -131,7 +131,7 @@ class Renewals:
     async def _share(self, provider: Provider, turn: Turn, renewal: _Renewal) -> None:
         """End the turn with the session's new state. If it was ended meanwhile, it stays so."""
         refresh_token = renewal.session.refresh_token
-        with suppress(*problems.REPORTABLE_ERRORS):
+        with suppress(*cluster_errors.REPORTABLE_ERRORS):
             renewal.session = await self.shared.end_turn(turn, renewal.session)
             if refresh_token is not None and renewal.session.refresh_token is None:
                 await provider.revoke(refresh_token)
@@ -165,7 +165,7 @@ class Renewals:
     async def _delete_ended(self) -> None:
         try:
             await self.shared.delete_ended()
-        except problems.REPORTABLE_ERRORS as error:
+        except cluster_errors.REPORTABLE_ERRORS as error:
             _log.warning("ended sessions are not deleted yet", error=str(error))
 
 

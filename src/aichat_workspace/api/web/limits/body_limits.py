@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api.web.limits.shares import ALL_TOGETHER, Shares
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors, problems
 from aichat_workspace.api.web.responses.error_handlers import error_response
 
 BODY_SECONDS: Final = 10.0
@@ -77,7 +77,7 @@ class BodyLimitMiddleware:
                 body = await self._read_body(receive, sender, hold)
                 if body:
                     _require_format(scope)  # of a chunked body, which may be empty
-            except problems.REPORTABLE_ERRORS as error:
+            except cluster_errors.REPORTABLE_ERRORS as error:
                 # The rest of the body is not read, so the connection can't be used again.
                 response = error_response(Request(scope), error)
                 response.headers["Connection"] = "close"

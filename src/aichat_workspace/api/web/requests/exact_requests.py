@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 
 from aichat_workspace.api.web.responses import problems
-from aichat_workspace.api.web.responses.problems import FieldError
+from aichat_workspace.api.web.responses.field_errors import FieldError
 
 _NO_BODY: Final = "this operation takes no body; leave it out, and write options as parameters"
 _TWICE: Final = "it stands twice; write it once"

@@ -15,8 +15,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api.web.requests.head_requests import has_head
-from aichat_workspace.api.web.responses import openai_errors, problems
-from aichat_workspace.api.web.responses.problems import MEDIA_TYPE, FieldError, ProblemError
+from aichat_workspace.api.web.responses import cluster_errors, field_errors, openai_errors, problems
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import MEDIA_TYPE, ProblemError
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 _log: Final = structlog.get_logger()
@@ -70,7 +71,7 @@ def _on_problem(request: Request, error: Exception) -> Response:
 
 def _on_cluster_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError | UnreachableError)  # noqa: S101
-    problem = problems.from_cluster(error)
+    problem = cluster_errors.from_cluster(error)
     if problem.status >= 500:
         _log.error("the cluster refuses", path=request.url.path, error=str(error))
     return problem_response(problem, request.url.path)
@@ -80,14 +81,14 @@ def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     fields = [
         FieldError(
-            problems.path_of(
+            field_errors.path_of(
                 [
                     part
                     for index, part in enumerate(detail["loc"])
                     if index or part not in _LOCATIONS
                 ]
             ),
-            problems.plain_message(detail["type"], detail["msg"]),
+            field_errors.plain_message(detail["type"], detail["msg"]),
         )
         for detail in error.errors()
     ]
@@ -103,7 +104,9 @@ def _framework_problem(request: Request, error: HTTPException) -> ProblemError:
     path, headers = request.url.path, dict(error.headers or {})
     match error.status_code:
         case 400:  # FastAPI's answer to a body that is not JSON
-            return problems.invalid([FieldError("", problems.plain_message("json_invalid", ""))])
+            return problems.invalid(
+                [FieldError("", field_errors.plain_message("json_invalid", ""))]
+            )
         case 404:
             detail = f"There is nothing at {path}. GET /openapi.json lists what there is."
             return ProblemError(404, "no-such-path", detail)

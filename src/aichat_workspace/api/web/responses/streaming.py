@@ -20,7 +20,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.api.web.limits.rate_limits import ConcurrencyLimit
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors, problems
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.web.responses.security_headers import NO_STORE
 
@@ -56,8 +56,8 @@ class _Stream(StreamingResponse):
         try:
             async with self._resources:
                 await super().__call__(scope, receive, send)
-        except problems.REPORTABLE_ERRORS as error:
-            detail = problems.as_problem(error).detail
+        except cluster_errors.REPORTABLE_ERRORS as error:
+            detail = cluster_errors.as_problem(error).detail
             _log.warning("a stream was broken off", path=scope.get("path"), why=detail)
 
 

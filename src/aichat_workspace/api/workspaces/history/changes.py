@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from aichat_workspace.api.schemas.history import Action
-from aichat_workspace.api.workspaces.spec_lists import CONNECTIONS, MODELS, PATTERNS
+from aichat_workspace.api.workspaces.writing.spec_lists import CONNECTIONS, MODELS, PATTERNS
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
 Spec = Mapping[str, Any]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses import cluster_errors
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.logs.lines import LogLine, read_log_lines
@@ -16,7 +16,7 @@ from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.render.components import OLLAMA, OPENWEBUI
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json
@@ -134,4 +134,4 @@ def _log_problem(view: View, workload: Workload, error: errors.ApiError) -> Prob
         return ProblemError(
             409, "no-log", f"{workload} of {view.name!r} has no such log: {message}"
         )
-    return problems.from_cluster(error)
+    return cluster_errors.from_cluster(error)

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.api.web.responses import problems
-from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses import cluster_errors, field_errors, problems
+from aichat_workspace.api.web.responses.field_errors import FieldError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.kube.errors import UnreachableError, from_status
 
 _OWN = (
@@ -38,31 +39,31 @@ _CEL = [{"reason": "FieldValueInvalid", "field": "spec.a", "message": "Invalid v
 def test_each_error_of_the_api_server_has_one_meaning_for_the_caller(
     status: int, details: dict[str, Any], answer: int, code: str
 ) -> None:
-    problem = problems.from_cluster(from_status(status, details))
+    problem = cluster_errors.from_cluster(from_status(status, details))
     assert (problem.status, problem.code) == (answer, code)
     assert problem.detail
     assert (problem.retry_after_seconds is not None) is (answer == 503)
 
 
 def test_an_unreachable_api_server_is_503_with_retry_after() -> None:
-    problem = problems.from_cluster(UnreachableError("GET /x: refused"))
+    problem = cluster_errors.from_cluster(UnreachableError("GET /x: refused"))
     assert (problem.status, problem.all_headers()) == (503, {"Retry-After": "2"})
     assert "GET /x" not in problem.detail
 
 
 def test_the_apis_own_account_is_not_named() -> None:
-    problem = problems.from_cluster(from_status(403, {"message": _OWN}))
+    problem = cluster_errors.from_cluster(from_status(403, {"message": _OWN}))
     assert "serviceaccount" not in problem.detail
 
 
 def test_the_fields_that_the_api_server_refuses_are_named() -> None:
-    problem = problems.from_cluster(from_status(422, {"details": {"causes": _CEL}}))
+    problem = cluster_errors.from_cluster(from_status(422, {"details": {"causes": _CEL}}))
     assert problem.errors == (FieldError("spec.a", "Invalid value: x: no"),)
 
 
 def test_unknown_fields_that_the_api_server_refuses_are_named() -> None:
     message = 'strict decoding error: unknown field "spec.modles", unknown field "spec.x"'
-    problem = problems.from_cluster(from_status(400, {"message": message}))
+    problem = cluster_errors.from_cluster(from_status(400, {"message": message}))
     assert [error.field for error in problem.errors] == ["spec.modles", "spec.x"]
 
 
@@ -95,4 +96,4 @@ def test_missing_and_hidden_workspaces_have_the_same_problem() -> None:
     ],
 )
 def test_a_location_is_formatted_as_a_path(location: tuple[str | int, ...], path: str) -> None:
-    assert problems.path_of(location) == path
+    assert field_errors.path_of(location) == path

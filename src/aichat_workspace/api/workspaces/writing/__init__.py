@@ -1,0 +1,1 @@
+"""Workspaces are created, changed and deleted: what may be written, and how no change is lost."""

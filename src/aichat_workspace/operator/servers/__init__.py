@@ -1,0 +1,1 @@
+"""The model server and the chat of each workspace, kept as desired beside reconciliation."""
