@@ -270,7 +270,8 @@ def test_a_prompt_by_the_api_is_an_activity(creator: Api) -> None:
     assert before - 3_600 < moment <= time.time(), "one write in an hour notes it"
     shown = creator.call("GET", "/workspaces?sort=-usedAt&fields=name,status.activity").document
     times = {
-        item["name"]: item["status"]["activity"].get("usedAt") or "" for item in shown["items"]
+        item["name"]: item.get("status", {}).get("activity", {}).get("usedAt", "")
+        for item in shown["items"]
     }
     assert times[NAME]
     assert [*times.values()] == sorted(times.values(), reverse=True)

@@ -1,5 +1,6 @@
 """A workspace as the tests edit it and look at it."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -60,6 +61,16 @@ def settled(cluster: Cluster, name: str) -> None:
         return bool(resource.get("status", {}).get("observedGeneration") == newest)
 
     eventually(is_observed, f"the operator has seen what {name} asks for")
+
+
+def prove(cluster: Cluster, names: Iterable[str], images: dict[str, str]) -> None:
+    """The chats have run with these images, and the operator knows: of a change of the settings it
+    may hear before it hears of an earlier one of a status, but never of two of one resource."""
+    for name in names:
+        cluster.kube.patch("aiws", name, SYSTEM, {"status": {"images": images}}, "status")
+        cluster.kube.patch("aiws", name, SYSTEM, {"spec": {"patterns": ["explain_code"]}})
+    for name in names:
+        settled(cluster, name)
 
 
 def edit(cluster: Cluster, name: str, spec: object, *, check: bool = True) -> str:

@@ -13,7 +13,7 @@ from tests.integration.conftest import (
     restore_default_settings,
     workspace,
 )
-from tests.integration.tenants import let_age
+from tests.integration.tenants import let_age, prove
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -181,9 +181,8 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
         cluster.apply(resource)
     eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
     old = image(cluster, names[0])
-    proven = {"images": {"ollama": image(cluster, names[0], "statefulset"), "openWebUI": old}}
-    for name in names:
-        cluster.kube.patch("aiws", name, SYSTEM, {"status": proven}, "status")
+    proven = {"ollama": image(cluster, names[0], "statefulset"), "openWebUI": old}
+    prove(cluster, names, proven)
     newer = {"openWebUI": "ghcr.io/open-webui/open-webui:v0.99.0"}
     cluster.apply(platform({"images": newer}))
     try:

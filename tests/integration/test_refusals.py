@@ -26,7 +26,7 @@ from tests.integration.conftest import (
     restore_default_settings,
     workspace,
 )
-from tests.integration.tenants import bound_volume, condition, edit, growing_class
+from tests.integration.tenants import bound_volume, condition, edit, growing_class, prove
 from tests.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -238,8 +238,7 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
     eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
     proven = {"ollama": image(cluster, names[0], "statefulset", "ollama")}
     proven["openWebUI"] = image(cluster, names[0], "deployment", "openwebui")
-    for name in names:
-        cluster.kube.patch("aiws", name, SYSTEM, {"status": {"images": proven}}, "status")
+    prove(cluster, names, proven)
     allows = f"object.spec.template.spec.containers.all(c, c.image != '{bad}')"
 
     def reasons(name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from tests.integration.conftest import (
     restore_default_settings,
     workspace,
 )
-from tests.integration.tenants import condition
+from tests.integration.tenants import condition, prove
 from tests.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -94,13 +94,12 @@ def test_behind_a_policy_that_rewrites_images_all_are_upgraded_and_nothing_is_wr
         for name in names:
             cluster.apply(workspace(name))
         eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
-        worked = {"images": {"ollama": "o:1", "openWebUI": "w:1"}}
         for name in names:
             assert image(cluster, name).startswith(MIRROR)
             stored = condition(cluster, name, "StoredAsApplied")
             assert stored["reason"] == "RewrittenOnWrite"
             assert "spec.template.spec.containers[openwebui].image" in stored["message"]
-            cluster.kube.patch("aiws", name, SYSTEM, {"status": worked}, "status")
+        prove(cluster, names, {"ollama": "o:1", "openWebUI": "w:1"})
         quiet(cluster, *names)
         cluster.apply(platform({"images": {"openWebUI": NEWER}, "upgrades": {"concurrent": 2}}))
         eventually(lambda: _count(cluster, names) == 2, "two are changed")
@@ -143,9 +142,7 @@ def test_a_retired_size_class_moves_its_workspaces_a_few_at_a_time(cluster: Clus
     for name in names:
         cluster.apply(workspace(name, className="small"))
     eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
-    for name in names:
-        worked = {"images": {"ollama": "o:1", "openWebUI": "w:1"}}
-        cluster.kube.patch("aiws", name, SYSTEM, {"status": worked}, "status")
+    prove(cluster, names, {"ollama": "o:1", "openWebUI": "w:1"})
     classes = [{**small, "successor": "medium"}, medium]
     cluster.apply(platform({"sizeClasses": classes, "upgrades": {"concurrent": 2}}))
     eventually(lambda: moved() == 2, "two are moved")

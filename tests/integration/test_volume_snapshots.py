@@ -237,11 +237,11 @@ def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
     cluster.apply(workspace(name, backup=BACKUP, restore={"backup": backup}))
     pod = one_pod(cluster, name)
     assert replicas(cluster, name) == 0
+    run = pod["metadata"]["ownerReferences"][0]["name"]
     (container,) = pod["spec"]["containers"]
-    assert container["args"] == ["restore", backup, "--folder", "/restored"]
+    assert container["args"] == ["restore", backup, "--once", run, "--folder", "/restored"]
     (mount,) = (entry for entry in container["volumeMounts"] if entry["name"] == "restored")
     assert mount["readOnly"] is True
-    run = pod["metadata"]["ownerReferences"][0]["name"]
     claim = cluster.get("pvc", run, "-n", name)["spec"]
     assert claim["dataSource"] == {
         "apiGroup": SNAPSHOT_GROUP,

@@ -272,7 +272,7 @@ def test_pages_hold_every_workspace_once(calls: httpx2.Client) -> None:
     ("spec", "field", "message"),
     [
         ({"workspaceName": "kube-system"}, "spec.workspaceName", "choose a name that is not"),
-        ({"workspaceName": "Bad"}, "spec.workspaceName", "pattern"),
+        ({"workspaceName": "Bad"}, "spec.workspaceName", "write lower-case letters"),
         ({"workspaceName": "bad", "modles": []}, "spec.modles", "no such field"),
         ({"workspaceName": "bad", "models": ["a b"]}, "spec.models[0]", "pattern"),
         ({"workspaceName": "bad", "models": ["a", "a"]}, "spec.models[1]", "Duplicate"),
