@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -325,6 +325,19 @@ def no_operator(shared_operator: Operator) -> None:
     shared_operator.stop()
 
 
+_CONDITIONS: Final = (
+    '{range .items[*]}{.metadata.name}{range .status.conditions[?(@.status=="True")]}'
+    "{'\\n  '}{.lastTransitionTime} {.reason}: {.message}{end}{'\\n'}{end}"
+)
+_TERMINATING: Final = (
+    "get",
+    "namespaces",
+    "--field-selector=status.phase=Terminating",
+    "-o",
+    f"jsonpath={_CONDITIONS}",
+)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -339,4 +352,6 @@ def pytest_runtest_makereport(
         with suppress(subprocess.SubprocessError):
             listed = fixtures["cluster"].kubectl("get", "aiws,aichatplatform", "-A", check=False)
             report.sections.append(("the workspaces and settings", listed))
+            terminating = fixtures["cluster"].kubectl(*_TERMINATING, check=False)
+            report.sections.append(("why namespaces are still there", terminating))
     return report
