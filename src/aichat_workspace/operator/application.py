@@ -201,7 +201,7 @@ class Application:
             on_list=on_list,
         )
         models = ModelSync(
-            observer, concurrent_pulls=lambda: self._caches.settings().models.concurrent_pulls
+            observer, concurrent_pulls=lambda: self._caches.settings.spec().models.concurrent_pulls
         )
         if self._settings.dev:
             connections = servers.by_proxy(self._client), servers.chat_by_proxy(self._client)
@@ -214,12 +214,12 @@ class Application:
             confined=self._confined.is_set,
             queue_depth=lambda: len(self._queue),
             orphaned_namespaces=lambda: len(self._caches.orphaned_namespaces()),
-            settings_kept=lambda: self._caches.settings_in_force.is_deleted,
-            settings_refused=lambda: len(self._caches.settings_in_force.not_understood),
-            false_conditions=lambda: false_conditions(self._caches.present_platform()),
+            settings_kept=lambda: self._caches.settings.in_force.is_deleted,
+            settings_refused=lambda: len(self._caches.settings.in_force.not_understood),
+            false_conditions=lambda: false_conditions(self._caches.settings.platform),
             cached=self._cached,
-            phases=lambda: self._caches.phases,
-            backups=lambda: self._caches.backups,
+            phases=lambda: self._caches.index.phases,
+            backups=lambda: self._caches.index.backups,
             pulls_running=lambda: self._servers.models.pulls_running,
             upgrades=self._rollouts.board.counts,
             upgrade_turns=lambda: self._rollouts.ended_turns,

@@ -9,6 +9,7 @@ from aichat_workspace.domain.status.platform_status import compute_platform_stat
 from aichat_workspace.domain.v1alpha1.base import read_record
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.operator.observed.caches import Caches
+from aichat_workspace.operator.observed.platform_inputs import platform_inputs
 from aichat_workspace.operator.records.keeping import keep
 from aichat_workspace.operator.writer import Writer
 
@@ -32,10 +33,10 @@ async def report(writer: Writer, caches: Caches, now: datetime) -> None:
         ApiError: it was refused; the next attempt may succeed.
         UnreachableError: the API server did not answer; a retry helps.
     """
-    platform = caches.present_platform()
+    platform = caches.settings.platform
     if platform is None:
         return
     current = read_record(PlatformStatus, platform.get("status") or {})
-    status = compute_platform_status(current, caches.platform_inputs(platform), now)
+    status = compute_platform_status(current, platform_inputs(caches, platform), now)
     if status != current:
         await writer.report_platform(platform, status)

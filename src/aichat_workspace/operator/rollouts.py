@@ -55,7 +55,7 @@ class Rollouts:
     def rebuild(self) -> None:
         """Look at all workspaces before the next turn begins: at the start, and when the platform's
         settings change."""
-        text = f"{version(names.OPERATOR)} {self.caches.settings().model_dump_json()}"
+        text = f"{version(names.OPERATOR)} {self.caches.settings.spec().model_dump_json()}"
         self._salt = hashlib.sha256(text.encode()).hexdigest()
         workspaces = self.caches.workspace_names()
         self.board.begin(workspaces)
@@ -117,7 +117,7 @@ class Rollouts:
     @property
     def is_paused(self) -> bool:
         """Whether the platform team has stopped all upgrades."""
-        return self.caches.settings_in_force.is_upgrade_paused
+        return self.caches.settings.in_force.is_upgrade_paused
 
     @property
     def is_stopped(self) -> bool:
@@ -126,7 +126,7 @@ class Rollouts:
 
     @property
     def _upgrades(self) -> Upgrades:
-        return self.caches.settings().upgrades
+        return self.caches.settings.spec().upgrades
 
     def _place(self, workspace: Workspace, status: WorkspaceStatus) -> Place:
         conditions = filter(None, map(status.condition, WORKLOAD_CONDITIONS))

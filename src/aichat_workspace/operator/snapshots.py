@@ -46,14 +46,14 @@ class Snapshots:
 
     def take(self, name: str) -> Snapshot:
         """Everything known of the resources that name a workspace, and of its tenant."""
-        platform = self.caches.settings()
+        platform = self.caches.settings.spec()
         observed = self.caches.tenant(name)
         claimants = self._claimants(name, observed.namespace)
         holder = choose_claimant(claimants, observed.namespace) if claimants else None
         return Snapshot(
             claimants=claimants,
             platform=platform,
-            platform_generation=self.caches.platform_generation,
+            platform_generation=self.caches.settings.generation,
             unknown_settings=self._unknown_settings(),
             new_secrets=self.new_secrets(),
             observed=observed,
@@ -108,7 +108,7 @@ class Snapshots:
         return (*others, *_parse_all(mistaken))
 
     def _unknown_settings(self) -> dict[str, str]:
-        settings = self.caches.settings_in_force
+        settings = self.caches.settings.in_force
         return {name: settings.not_understood[name] for name in sorted(settings.unknown)}
 
     def _config_maps(self, platform: PlatformSpec) -> dict[str, Manifest]:

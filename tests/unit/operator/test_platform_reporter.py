@@ -99,7 +99,7 @@ async def test_a_written_status_brings_no_workspace_back_and_an_edit_brings_all(
 
 async def test_without_a_platform_nothing_is_written() -> None:
     operator = Operator()
-    platform = operator.caches.present_platform()
+    platform = operator.caches.settings.platform
     assert platform is not None
     operator.caches.platform._store.remove(platform)
     await operator.report()

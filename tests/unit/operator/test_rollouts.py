@@ -386,7 +386,7 @@ async def test_a_refused_workload_is_a_failure_and_a_passing_error_is_none() -> 
     (refused,) = (name for name in "abc" if fleet.rollouts.board.stage(name) == "failed")
     assert fleet.reasons(refused) == ["UpgradeFailed"]
     assert "the quota is full" in fleet.condition(refused)["message"]
-    assert fleet.rollouts.board.is_stopped(fleet.caches.settings().upgrades)
+    assert fleet.rollouts.board.is_stopped(fleet.caches.settings.spec().upgrades)
     write = f"apply Deployment {names.openwebui(refused)}"
     fleet.cluster.refuse(write, ApiError(503, "ServiceUnavailable", "no leader"))
     await fleet.reconcile(refused)

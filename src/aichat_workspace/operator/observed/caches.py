@@ -1,9 +1,7 @@
 """What the operator watches: one cache per kind, for all workspaces together."""
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Final
 
 from aichat_workspace.domain import names
@@ -14,29 +12,15 @@ from aichat_workspace.domain.planning.observed import Observed
 from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.policy.ownership import is_orphaned
 from aichat_workspace.domain.policy.platform_secrets import (
-    resolve_client_secret,
-    resolve_platform_secrets,
     secret_names,
 )
-from aichat_workspace.domain.problem import Problem
-from aichat_workspace.domain.status.backups import backup_standing
 from aichat_workspace.domain.status.platform_status import (
     Enforcement,
-    PlatformInputs,
-    Standing,
     admitted_namespaces,
-    other_namespaces,
-    standing,
 )
 from aichat_workspace.domain.v1alpha1.platform_settings import (
-    DEFAULTS,
-    Settings,
     format_problem,
-    settings_in_force,
 )
-from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
-from aichat_workspace.domain.v1alpha1.platform_status import WorkspaceCounts
-from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.foundation.metadata import annotations
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
@@ -44,6 +28,8 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, key, uid, without_managed_fields
 from aichat_workspace.kube.store import Store
 from aichat_workspace.operator.observed import trimming
+from aichat_workspace.operator.observed.platform_settings import PlatformSettings
+from aichat_workspace.operator.observed.workspace_index import WorkspaceIndex, chosen_host
 
 _NAMED_BY_PLATFORM: Final = frozenset(
     {
@@ -83,16 +69,9 @@ class Caches:
         self._on_change = on_change
         self._on_settings = on_settings
         self._client = client
-        self._dns_servers = dns_servers
         self._list_slots = asyncio.Semaphore(_LISTS_AT_ONCE)
-        self._settings: Settings | None = None
-        self._base: PlatformSpec | None = None
-        self._effective = DEFAULTS.spec  # `_base` with the cluster's addresses
         self._expected_statuses: dict[str, Json] = {}
-        self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-        self._standings: Counter[Standing] = Counter()
-        self._phases: Counter[str] = Counter()
-        self._backups: Counter[str] = Counter()
+        self.index = WorkspaceIndex()
         self.enforcement: Enforcement | None = None
         self.api_endpoints_moved = asyncio.Event()  # for operator.enforcement_check
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
@@ -174,6 +153,9 @@ class Caches:
             )
             for kind in kinds.WATCHED_TENANT_KINDS
         }
+        self.settings = PlatformSettings(
+            self.platform, self.records, self.nodes, self.api_servers, dns_servers
+        )
 
     @property
     def all(self) -> tuple[Cache, ...]:
@@ -212,55 +194,8 @@ class Caches:
         """Why they can't be trusted now; empty when they can."""
         if problem := staleness(self.all):
             return problem
-        settings = self.settings_in_force
+        settings = self.settings.in_force
         return format_problem(settings.not_understood[name] for name in sorted(settings.unknown))
-
-    def settings(self) -> PlatformSpec:
-        """The platform's settings in force, with what they leave to the cluster. Its own addresses
-        are excepted from what workspaces may reach."""
-        spec = self.settings_in_force.spec
-        if self._base is not spec:
-            self._base = spec
-            with_cluster = cluster_addresses.with_cluster(spec, self.nodes.all(), self._dns_servers)
-            self._effective = cluster_addresses.without(with_cluster, self._addresses())
-        return self._effective
-
-    def _addresses(self) -> set[str]:
-        return {
-            *(address for node in self.nodes.all() for address in cluster_addresses.of_node(node)),
-            *(
-                address
-                for endpoint_slice in self.api_servers.all()
-                for address in cluster_addresses.of_endpoints(endpoint_slice)
-            ),
-        }
-
-    def _addresses_changed(self) -> None:
-        """Take in the cluster's new addresses. Bring all workspaces back if walls differ."""
-        if not (self.nodes.is_synced and self.api_servers.is_synced):
-            self._base = None  # nothing is reconciled yet
-            return
-        before = self.settings()
-        self._base = None
-        if self.settings() != before:
-            self._on_settings()
-            for name in self.workspace_names():
-                self._on_change(name)
-
-    @property
-    def settings_in_force(self) -> Settings:
-        """The platform's settings in force, and what of them could not be read."""
-        return self._settings or DEFAULTS
-
-    @property
-    def has_settings(self) -> bool:
-        """Whether there is an AIChatPlatform, or was one."""
-        return self._settings is not None
-
-    @property
-    def settings_record(self) -> Json | None:
-        """The ConfigMap that keeps the settings for a time without an AIChatPlatform."""
-        return self.records.get(names.SYSTEM_NAMESPACE, names.SETTINGS_RECORD)
 
     def _take_record(self, *_: Json | None) -> None:
         """Take in the record. It counts at the start only, when all workspaces are reconciled."""
@@ -270,58 +205,17 @@ class Caches:
         """Take in the AIChatPlatform and the record as they are now. Return whether workspaces have
         other settings by that, or upgrades are paused or resumed."""
         self.settings_moved.set()
-        settings = settings_in_force(self.present_platform(), self.settings_record, self._settings)
-        before, self._settings = self.settings_in_force, settings
-        after = self.settings_in_force
-        is_moved = _in_force(before) != _in_force(after)
+        is_moved = self.settings.take_in()
         if is_moved:
             self._on_settings()
         return is_moved
 
-    def present_platform(self) -> Json | None:
-        """The AIChatPlatform as the API server has it."""
-        return self.platform.get("", PLATFORM_NAME)
-
-    @property
-    def platform_generation(self) -> int:
-        """How often the AIChatPlatform's spec was changed; 0 where there is none."""
-        platform = self.present_platform()
-        return platform["metadata"].get("generation", 0) if platform else 0
-
-    def platform_inputs(self, platform: Json) -> PlatformInputs:
-        """What the platform's status is computed from. It costs the same with any number of
-        workspaces."""
-        return PlatformInputs(
-            generation=platform["metadata"].get("generation", 0),
-            settings=self.settings_in_force.spec,
-            refusal=self.settings_in_force.refusal,
-            storage_classes=tuple(self.storage_classes.all()),
-            ingress_classes=tuple(self.ingress_classes.all()),
-            gateways=tuple(self.gateways.all()),
-            issuers=tuple(self.issuers.all()),
-            missing=self._platform_problems(),
-            namespaces=self._present_admitted(),
-            enforcement=self.enforcement,
-            counts=WorkspaceCounts(
-                total=self._standings.total(),
-                following=self._standings[Standing.FOLLOWING],
-                waiting=self._standings[Standing.WAITING],
-                failing=self._standings[Standing.FAILING],
-            ),
-        )
-
-    def _present_admitted(self) -> frozenset[str]:
-        admitted = admitted_namespaces(self.settings_in_force.spec)
-        present = (self.namespaces.get("", name) for name in admitted)
-        return other_namespaces(namespace for namespace in present if namespace is not None)
-
-    def _platform_problems(self) -> tuple[Problem, ...]:
-        """What the settings name in the system namespace, and that is not there."""
-        spec, system = self.settings_in_force.spec, names.SYSTEM_NAMESPACE
-        find_secret = partial(self.secrets.get, system)
-        _, problems = resolve_platform_secrets(spec, find_secret, partial(self.bundles.get, system))
-        _, problem = resolve_client_secret(spec, find_secret)
-        return (*problems, *filter(None, [problem]))
+    def _addresses_changed(self) -> None:
+        """Take in the cluster's new addresses. Bring all workspaces back if walls differ."""
+        if self.settings.take_in_addresses():
+            self._on_settings()
+            for name in self.workspace_names():
+                self._on_change(name)
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
@@ -368,7 +262,7 @@ class Caches:
         before = cache.get(namespace, name)
         cache.observe(obj, is_news=False)
         after = cache.get(namespace, name)
-        allowed = self.settings().allowed.foreign_metadata
+        allowed = self.settings.spec().allowed.foreign_metadata
         if after is not None and not _is_settled(before, after, desired, allowed):
             self._on_change(namespace)
 
@@ -391,12 +285,6 @@ class Caches:
     def workspace_names(self) -> set[str]:
         """The names that resources give to workspaces."""
         return {str(name) for name in self.workspaces.groups if name}
-
-    def workspaces_with_host(self, host: str) -> list[Json]:
-        """The workspaces that chose this host."""
-        keys = sorted(self._hosts.get(host, ()))
-        workspaces = (self.workspaces.get(*key) for key in keys)
-        return [workspace for workspace in workspaces if workspace is not None]
 
     def orphaned_namespaces(self) -> list[str]:
         """The namespaces whose resource is gone."""
@@ -440,47 +328,18 @@ class Caches:
 
     def _workspace_changed(self, old: Json | None, new: Json | None) -> set[str | None]:
         """Index and count a workspace. Return the other ones that the change concerns."""
-        self._index_host(old, new)
-        self._count(old, new)
+        if self.index.take_in(old, new):
+            self.platform_moved.set()
         return self._rivals(old, new)
 
-    def _index_host(self, old: Json | None, new: Json | None) -> None:
-        if old is not None and (host := _chosen_host(old)):
-            self._hosts[host].discard(key(old))
-            if not self._hosts[host]:
-                del self._hosts[host]
-        if new is not None and (host := _chosen_host(new)):
-            self._hosts[host].add(key(new))
-
-    @property
-    def phases(self) -> Mapping[str, int]:
-        """The number of workspaces by phase."""
-        return self._phases
-
-    @property
-    def backups(self) -> Mapping[str, int]:
-        """The number of workspaces that ask for backups, by how these are."""
-        return self._backups
-
-    def _count(self, old: Json | None, new: Json | None) -> None:
-        for workspace, step in ((old, -1), (new, 1)):
-            if workspace is not None:
-                self._phases[_phase(workspace)] += step
-                if (backups := backup_standing(workspace)) is not None:
-                    self._backups[backups] += step
-        before = None if old is None else standing(old)
-        after = None if new is None else standing(new)
-        if before is after:
-            return
-        if before is not None:
-            self._standings[before] -= 1
-        if after is not None:
-            self._standings[after] += 1
-        self.platform_moved.set()
+    def workspaces_with_host(self, host: str) -> list[Json]:
+        """The workspaces that chose this host."""
+        workspaces = (self.workspaces.get(*key) for key in self.index.with_host(host))
+        return [workspace for workspace in workspaces if workspace is not None]
 
     def _rivals(self, *changed: Json | None) -> set[str | None]:
         """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
-        hosts = {_chosen_host(workspace) for workspace in changed if workspace is not None} - {None}
+        hosts = {chosen_host(workspace) for workspace in changed if workspace is not None} - {None}
         return {
             _workspace_name(workspace)
             for host in hosts
@@ -501,13 +360,13 @@ class Caches:
         """Whether the platform's status tells of this namespace: that a tenant comes is no news."""
         if kind is not kinds.NAMESPACE or obj is None:
             return False
-        return _name(obj) in admitted_namespaces(self.settings_in_force.spec)
+        return _name(obj) in admitted_namespaces(self.settings.in_force.spec)
 
     def _is_platform_object(self, kind: Resource, obj: Json | None) -> bool:
         """Whether the settings name an object of the system namespace for all workspaces."""
         if obj is None:
             return False
-        settings = self.settings_in_force.spec
+        settings = self.settings.in_force.spec
         if kind is kinds.SECRET:
             return _name(obj) in secret_names(settings)
         authorities = settings.trusted_authorities
@@ -561,10 +420,6 @@ def _is_settled(
     return is_known and is_own
 
 
-def _in_force(settings: Settings) -> tuple[PlatformSpec, frozenset[str], bool]:
-    return settings.spec, settings.unknown, settings.is_upgrade_paused
-
-
 def _but_version(obj: Json) -> Json:
     metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
     return {**obj, "metadata": metadata}
@@ -586,18 +441,8 @@ def _workspace_name(obj: Json) -> str | None:
     return name
 
 
-def _phase(workspace: Json) -> str:
-    phase: str = (workspace.get("status") or {}).get("phase", Phase.PENDING)
-    return phase
-
-
 def _is_session_key(obj: Json | None) -> bool:
     return obj is not None and _name(obj) == names.API_SESSION
-
-
-def _chosen_host(obj: Json) -> str | None:
-    host: str | None = (obj.get("spec", {}).get("ingress") or {}).get("host")
-    return host
 
 
 def _name(obj: Json) -> str:

@@ -30,7 +30,7 @@ async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) 
 
     async def record_and_announce() -> None:
         nonlocal announced
-        settings = caches.settings_in_force
+        settings = caches.settings.in_force
         failure: ApiError | UnreachableError | None = None
         try:
             await _write(writer, caches, settings)
@@ -39,8 +39,8 @@ async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) 
         notes = announcements(settings)
         for reason, note in notes:
             if (reason, note) not in announced:
-                await _announce(writer, caches.settings_record, reason, note, now())
-        announced = notes if caches.settings_record else []  # the event needs the record
+                await _announce(writer, caches.settings.record, reason, note, now())
+        announced = notes if caches.settings.record else []  # the event needs the record
         if failure is not None:
             raise failure
 
@@ -63,10 +63,10 @@ def announcements(settings: Settings) -> list[tuple[str, str]]:
 
 
 async def _write(writer: Writer, caches: Caches, settings: Settings) -> None:
-    if not caches.has_settings or settings.unknown - settings.document.keys():
+    if not caches.settings.is_known or settings.unknown - settings.document.keys():
         return  # there is nothing to record, or an unreadable record for a person to mend
     body = settings_record(settings)
-    record = caches.settings_record
+    record = caches.settings.record
     if record is not None and record.get("data") == body["data"]:
         return
     await writer.apply_settings_record(body)

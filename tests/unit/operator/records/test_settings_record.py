@@ -133,7 +133,7 @@ async def test_a_refused_field_is_told_with_what_becomes_of_it() -> None:
         assert "no earlier value of ingress is known" in note
         await leader.apply(ingress=DOMAIN)
         await leader.apply(ingress={"domain": 7})
-        ((_, note),) = settings_record.announcements(leader.caches.settings_in_force)
+        ((_, note),) = settings_record.announcements(leader.caches.settings.in_force)
         assert "the earlier values stay in force" in note
         assert cluster.recorded[-1] == {"ingress": DOMAIN}
 
