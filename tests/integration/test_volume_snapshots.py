@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from aichat_workspace.domain import names
 from tests import csi
 from tests.chat_data import read_chat, restored, write_chat
 from tests.csi import SNAPSHOT_GROUP, SNAPSHOT_KINDS, definitions
@@ -373,7 +374,8 @@ def test_the_data_of_a_snapshot_comes_back_by_a_real_driver(
         lambda: condition(cluster, real_tenant, "Restored") == ("True", "Restored"),
         "it is restored",
     )
-    assert read_chat(data) == restored(before)
+    run = status(cluster, real_tenant)["restore"]["run"]
+    assert read_chat(data) == {**restored(before), names.RESTORE_MARK: run.encode()}
     volumes = folder / "volumes"
     eventually(lambda: len([*volumes.iterdir()]) == 2, "the volume of the restore is gone", 60)
     back_up("second")

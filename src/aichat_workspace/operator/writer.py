@@ -205,8 +205,11 @@ class Writer:
     def _or_pending(self, action: Action, error: ApiError) -> ApiError:
         """Return the error, or that the quota which we have just written is not counted yet."""
         quotas = self.caches.tenants[_QUOTA].by_index(target_of(action).namespace)
-        is_counted = all(quota.is_counted(manifest) for manifest in quotas)
-        if is_counted or not quota.is_refusal(error.message):
+        is_pending = quota.is_refusal(error.message) and any(
+            not quota.is_counted(manifest) or quota.is_outdated(error.message, manifest)
+            for manifest in quotas
+        )
+        if not is_pending:
             return error
         return QuotaPendingError(error.status, error.reason, error.message)
 

@@ -232,6 +232,13 @@ EXCEEDED = 'statefulsets "o" is forbidden: exceeded quota: team-a, requested: cp
     [
         (EXCEEDED, {"limits.cpu": "2"}, True),
         (EXCEEDED, {"limits.cpu": "4000m"}, False),
+        (f"{EXCEEDED}, used: limits.cpu=2, limited: limits.cpu=2", {"limits.cpu": "4"}, True),
+        (
+            EXCEEDED.replace("team-a", "site") + ", used: limits.cpu=2, limited: limits.cpu=2",
+            {"limits.cpu": "4"},
+            False,
+        ),
+        (f"{EXCEEDED}, used: pods=1, limited: limits.cpu=4000m,pods=1", {"limits.cpu": "4"}, False),
         ("forbidden: status unknown for quota: team-a, resources: limits.cpu", {}, True),
         ("forbidden: failed quota: team-a: must specify limits.cpu", {}, False),
     ],

@@ -3,6 +3,7 @@
 https://kubernetes.io/docs/concepts/policy/resource-quotas/
 """
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
@@ -11,6 +12,8 @@ from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
 
 _REFUSALS: Final = ("exceeded quota", "status unknown for quota")
+# "exceeded quota: NAME, requested: R=1, used: R=2,S=3Gi, limited: R=2,S=3Gi"
+_LIMITED: Final = re.compile(r"exceeded quota: ([^,]+), .*limited: (\S+)$")
 _SIZES: Final = ("memory", "storage")
 
 
@@ -28,6 +31,24 @@ def with_room_of(quota: Manifest, present: Manifest) -> Manifest:
         for resource, text in quota["spec"]["hard"].items()
     }
     return {**quota, "spec": {**quota["spec"], "hard": hard}}
+
+
+def is_outdated(message: str, quota: Manifest) -> bool:
+    """Whether a refusal by this quota names other bounds than its spec.
+
+    Admission has a cache of its own, so it may know the bounds of before although the quota
+    controller has taken up the new ones.
+    """
+    limited = _LIMITED.search(message)
+    if limited is None or limited[1] != quota["metadata"]["name"]:
+        return False
+    bounds = dict(bound.split("=", 1) for bound in limited[2].split(",") if "=" in bound)
+    hard = quota["spec"]["hard"]
+    return any(
+        quantity.parse(text) != quantity.parse(hard[resource])
+        for resource, text in bounds.items()
+        if resource in hard
+    )
 
 
 def is_refusal(message: str) -> bool:
