@@ -176,13 +176,16 @@ class Proxy:
         return runner
 
     async def _stop(self, runner: web.AppRunner) -> None:
+        assert self._session is not None
+        # First, and without TLS's goodbye: what a handler closes at its end outlives this loop.
+        if self._session.connector is not None:
+            await self._session.connector.close(abort_ssl=True)
         await runner.cleanup()
         # It cancels handlers and does not wait for their end, in which they release what they read.
         handlers = asyncio.all_tasks() - {asyncio.current_task()}
         for handler in handlers:
             handler.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)
-        assert self._session is not None
         await self._session.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

@@ -172,36 +172,36 @@ def test_a_restart_with_an_older_list_harms_nothing_that_is_newer(
     Another of the same name is there when they come, and in the end none."""
     restart(operator)
     operator.kill()
-    make(cluster, "former")
+    make(cluster, "reborn")
     lists = [OldLists(cluster, proxy)]
     operator.start()
-    eventually(lambda: are_made(cluster, "former"), "its first life")
+    eventually(lambda: are_made(cluster, "reborn"), "its first life")
     lists.append(OldLists(cluster, proxy))
     operator.kill()
-    cluster.kube.delete("aiws", "former", SYSTEM)
+    cluster.kube.delete("aiws", "reborn", SYSTEM)
     lists.append(OldLists(cluster, proxy))
     operator.start()
-    eventually(lambda: are_gone(cluster, "former"), "it is gone")
-    make(cluster, "former")
-    eventually(lambda: are_made(cluster, "former"), "its second life")
+    eventually(lambda: are_gone(cluster, "reborn"), "it is gone")
+    make(cluster, "reborn")
+    eventually(lambda: are_made(cluster, "reborn"), "its second life")
     let_pass(2, "the audit log has it all")
-    lives, uid = creations(cluster, "former"), namespace_uid(cluster)
-    credentials = cluster.get("secret", "former-credentials", "-n", SYSTEM)["data"]
+    lives, uid = creations(cluster, "reborn"), namespace_uid(cluster)
+    credentials = cluster.get("secret", "reborn-credentials", "-n", SYSTEM)["data"]
     for old in lists:
         act_on(old, proxy, operator)
-        heal(cluster, "former", seconds=120)
+        heal(cluster, "reborn", seconds=120)
         assert namespace_uid(cluster) == uid
-        assert cluster.get("secret", "former-credentials", "-n", SYSTEM)["data"] == credentials
-    assert creations(cluster, "former") == lives, "nothing was made once more"
+        assert cluster.get("secret", "reborn-credentials", "-n", SYSTEM)["data"] == credentials
+    assert creations(cluster, "reborn") == lives, "nothing was made once more"
     rest("F3")
-    delete(cluster, "former", before=before)
+    delete(cluster, "reborn", before=before)
     for old in lists:
         old.released.clear()
         act_on(old, proxy, operator)
         let_pass(5, "it would make what is not asked for")
-        assert are_gone(cluster, "former")
+        assert are_gone(cluster, "reborn")
     assert_nothing_remains(cluster, before)
 
 
 def namespace_uid(cluster: Cluster) -> str:
-    return str(cluster.get("namespace", "former")["metadata"]["uid"])
+    return str(cluster.get("namespace", "reborn")["metadata"]["uid"])
