@@ -243,13 +243,14 @@ def _restore(cluster: Cluster, name: str, backup: str, snapshot: Any) -> None:
     assert container["args"] == ["restore", backup, "--once", run, "--folder", "/restored"]
     (mount,) = (entry for entry in container["volumeMounts"] if entry["name"] == "restored")
     assert mount["readOnly"] is True
+    # Admission may know the quota's new bounds only after the Job is made.
+    eventually(lambda: run in claims(cluster, name), "the claim is made")
     claim = cluster.get("pvc", run, "-n", name)["spec"]
     assert claim["dataSource"] == {
         "apiGroup": SNAPSHOT_GROUP,
         "kind": "VolumeSnapshot",
         "name": snapshot["metadata"]["name"],
     }
-    assert run in claims(cluster, name)
     assert claim["resources"]["requests"]["storage"] == "3Gi"
     assert claim["storageClassName"] == STORAGE
     hard = cluster.get("resourcequota", name, "-n", name)["spec"]["hard"]
